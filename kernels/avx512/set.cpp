@@ -1,0 +1,23 @@
+// The AVX-512 column: a lane is a lane of one register, vpdpbusd multiplies bytes. Needs F, BW, DQ, VL and
+// VNNI.
+#include "kernels/avx512/simd.h"
+
+#include "kernels/lanes/attention.h"
+#include "kernels/lanes/gemm.h"
+#include "kernels/lanes/limits.h"
+#include "kernels/lanes/matmul.h"
+#include "kernels/lanes/vector.h"
+#include "kernels/overlays.h"
+
+namespace ruvllm::kernels {
+
+void overlay_avx512(KernelSet& set) {
+  overlay_vector(set);
+  overlay_attention(set);
+  overlay_gemm(set);
+  overlay_limits(set);
+  overlay_matmul(set);
+  overlay_avx512_encode(set);
+}
+
+}  // namespace ruvllm::kernels

@@ -1,0 +1,22 @@
+// Panels: 16 rows of a matrix side by side, so that a vector's lanes are rows.
+//
+// A panel is a sequence of blocks; in a block, each unit of each field (formats/layout.h) is stored for all
+// 16 rows, one after the other, so that the panel of a Q4_0 matrix begins with 16 scales, then 16 x 4 bytes
+// of nibbles, and so on. Nothing changes size. Tested by tests/kernels/interleave_test.cpp.
+#pragma once
+
+#include "kernels/formats/layout.h"
+
+#include <cstddef>
+
+namespace ruvllm::kernels {
+
+/// FormatKernels::interleave for blocks of block_bytes that consist of `fields`.
+void interleave_rows(const Fields& fields, size_t block_bytes, const void* rows, size_t row_bytes,
+                     size_t n_rows, size_t n_blocks, void* panel);
+
+/// Copies a row of n_blocks blocks out of a panel, as it lay in the file.
+void extract_row(const Fields& fields, size_t block_bytes, const void* panel, size_t lane, size_t n_blocks,
+                 void* row);
+
+}  // namespace ruvllm::kernels

@@ -1,0 +1,257 @@
+// Products with quantised weights: unpack a chunk of two panels to codes in the first-level cache, then
+// multiply it with all activation rows, a register tile at a time.
+//
+// One path for any number of rows: for one, unpacking keeps up with memory; for hundreds, it costs next to
+// nothing. An output's operations are those of kernels.h whatever the tile: integers are exact, and its float
+// sum takes one step a sub-block, in order of k. Sums wait in scratch memory between chunks. Tested by
+// tests/kernels/matmul_test.cpp.
+#pragma once
+
+#include "kernels/kernels.h"
+
+namespace ruvllm::kernels {
+namespace {
+
+constexpr size_t kChunkColumns =
+    512;  // half of it for few rows, where unpacking and multiplying should alternate
+
+/// A chunk of kTilePanels panels as codes (unpack_plain.h), and the sums of all rows so far.
+struct Chunk {
+  alignas(64) uint8_t codes[kTilePanels][kChunkColumns * 16];
+  alignas(64) float scales[kTilePanels][kChunkColumns];  // of each 16 columns, or of each 32 and half unused
+  alignas(64) float mins[kTilePanels][kChunkColumns];
+};
+
+/// What a tile needs to know of a format.
+template <int sub_block_, bool has_min_, int most_>
+struct Kind {
+  static constexpr int kSubBlock = sub_block_;
+  static constexpr bool kHasMin = has_min_;
+  static constexpr int kMost = most_;
+  static constexpr bool kHasBias = kUnsignedCodes && !has_min_;
+};
+
+/// A row of results: where it stands, and where it goes. `from` null: from zero.
+struct Sums {
+  const float* from;
+  size_t from_stride;
+  float* to;
+  size_t to_stride;
+};
+
+template <class K>
+inline int32_t bias_of(const ActivationBlock& block, size_t half) {
+  if constexpr (!K::kHasBias) return 0;
+  return K::kSubBlock == 32 ? block.bias : block.half_biases[half];
+}
+
+/// n_blocks x 32 columns of n_panels panels times n_rows activation rows, whose blocks lie `stride` apart.
+/// Meanwhile `next` is brought near, which will be wanted next.
+template <class K, int n_panels, int n_rows>
+void multiply_tile(const Chunk& chunk, const ActivationBlock* x, size_t stride, const ActivationBlock* next,
+                   size_t n_blocks, const Sums& sums) {
+  constexpr size_t kHalves = 32 / K::kSubBlock;
+  constexpr size_t kGroups = K::kSubBlock / 4;
+  Floats sum[n_panels][n_rows];
+  for (int r = 0; r < n_rows; ++r) {
+    for (int p = 0; p < n_panels; ++p) {
+      sum[p][r] = sums.from != nullptr ? load(sums.from + static_cast<size_t>(r) * sums.from_stride + 16 * p)
+                                       : broadcast(0.0f);
+    }
+  }
+  for (size_t s = 0; s < n_blocks * kHalves; ++s) {
+    const ActivationBlock* block = x + s / kHalves * stride;
+    const size_t half = s % kHalves;
+    if (half == 0) {
+      for (int r = 0; r < n_rows; ++r) prefetch(next + s / kHalves * stride + r);
+    }
+    Ints total[n_panels][n_rows];
+    {
+      Dot<K::kMost, !K::kHasMin> dot[n_panels][n_rows];
+      for (int r = 0; r < n_rows; ++r) {
+        const int32_t bias = bias_of<K>(block[r], half);
+        for (int p = 0; p < n_panels; ++p) dot[p][r].begin(bias);
+      }
+#pragma GCC unroll 8
+      for (size_t g = 0; g < kGroups; ++g) {
+        Ints codes[n_panels];
+        for (int p = 0; p < n_panels; ++p) codes[p] = load_ints(chunk.codes[p] + (s * kGroups + g) * 64);
+        for (int r = 0; r < n_rows; ++r) {
+          const Ints four = four_activations(block[r].quants + half * 16 + 4 * g);
+          for (int p = 0; p < n_panels; ++p) dot[p][r].add(codes[p], four);
+        }
+      }
+      for (int r = 0; r < n_rows; ++r) {
+        for (int p = 0; p < n_panels; ++p) total[p][r] = dot[p][r].total();
+      }
+    }
+    for (int p = 0; p < n_panels; ++p) {
+      const Floats scale = load(chunk.scales[p] + 16 * s);
+      for (int r = 0; r < n_rows; ++r) {
+        const Floats factor = multiply(scale, broadcast(block[r].scale));
+        sum[p][r] = fma(factor, to_floats(total[p][r]), sum[p][r]);
+      }
+      if constexpr (K::kHasMin) {
+        const Floats min = load(chunk.mins[p] + 16 * s);
+        for (int r = 0; r < n_rows; ++r) {
+          const ActivationBlock& of_row = block[r];
+          sum[p][r] = fma(min, broadcast(kHalves == 1 ? of_row.scaled_sum : of_row.scaled_half_sums[half]),
+                          sum[p][r]);
+        }
+      }
+    }
+  }
+  for (int r = 0; r < n_rows; ++r) {
+    for (int p = 0; p < n_panels; ++p)
+      store(sums.to + static_cast<size_t>(r) * sums.to_stride + 16 * p, sum[p][r]);
+  }
+}
+
+/// The same for one panel and one row of 16-bit activations.
+template <class K>
+void multiply_wide(const Chunk& chunk, size_t panel, const WideActivationBlock* x, size_t stride,
+                   size_t n_blocks, const Sums& sums) {
+  constexpr size_t kHalves = 32 / K::kSubBlock;
+  constexpr size_t kGroups = K::kSubBlock / 4;
+  Floats sum = sums.from != nullptr ? load(sums.from) : broadcast(0.0f);
+  for (size_t s = 0; s < n_blocks * kHalves; ++s) {
+    const WideActivationBlock& block = x[s / kHalves * stride];
+    const size_t half = s % kHalves;
+    Dot<K::kMost, !K::kHasMin> high, low;
+    high.begin(0);
+    low.begin(bias_of<K>(block.high, half));
+    for (size_t g = 0; g < kGroups; ++g) {
+      const Ints codes = load_ints(chunk.codes[panel] + (s * kGroups + g) * 64);
+      high.add(codes, four_activations(block.high.quants + half * 16 + 4 * g));
+      low.add(codes, four_activations(block.low + half * 16 + 4 * g));
+    }
+    const Ints total = add_words(shift_left<8>(high.total()), low.total());
+    sum =
+        fma(multiply(load(chunk.scales[panel] + 16 * s), broadcast(block.high.scale)), to_floats(total), sum);
+    if constexpr (K::kHasMin) {
+      const float scaled_sum = kHalves == 1 ? block.high.scaled_sum : block.high.scaled_half_sums[half];
+      sum = fma(load(chunk.mins[panel] + 16 * s), broadcast(scaled_sum), sum);
+    }
+  }
+  store(sums.to, sum);
+}
+
+/// The tile for exactly n rows, n <= n_rows. Where a group fits a tile, its stride is known when compiled.
+template <class K, int n_panels, int n_rows>
+inline void multiply_rows(size_t n, const Chunk& chunk, const ActivationBlock* x, size_t stride,
+                          const ActivationBlock* next, size_t n_blocks, const Sums& sums) {
+  if constexpr (n_rows > 0) {
+    if (n == static_cast<size_t>(n_rows)) {
+      const size_t known = kTileRows >= kGroupRows ? static_cast<size_t>(n_rows) : stride;
+      return multiply_tile<K, n_panels, n_rows>(chunk, x, known, next, n_blocks, sums);
+    }
+    multiply_rows<K, n_panels, n_rows - 1>(n, chunk, x, stride, next, n_blocks, sums);
+  }
+}
+
+/// Sums of the rows from `row` on, of the panels from `panel` on.
+inline Sums part_of(const Sums& sums, size_t row, size_t panel) {
+  Sums part = sums;
+  if (part.from != nullptr) part.from += row * part.from_stride + 16 * panel;
+  part.to += row * part.to_stride + 16 * panel;
+  return part;
+}
+
+/// All activation rows times a chunk.
+template <class K>
+void multiply_chunk(const Chunk& chunk, size_t n_panels, const Activations& x, size_t first_block,
+                    size_t n_blocks, const Sums& sums) {
+  const size_t group_pitch = kGroupRows * (x.n_columns / kActivationBlock);
+  size_t n = 0;
+  for (size_t row = 0; row < x.n_rows; row += n) {
+    const size_t stride = group_rows(x.n_rows, row);
+    const size_t left = stride - row % kGroupRows;
+    n = left < kTileRows ? left : kTileRows;
+    const ActivationBlock* blocks = x.blocks + first_block_of(x.n_columns, row) + first_block * stride;
+    const Sums of_rows = part_of(sums, row, 0);
+    if (n_panels == kTilePanels) {
+      multiply_rows<K, kTilePanels, kTileRows>(n, chunk, blocks, stride, blocks + group_pitch, n_blocks,
+                                               of_rows);
+    } else {
+      multiply_rows<K, 1, kTileRows>(n, chunk, blocks, stride, blocks + group_pitch, n_blocks, of_rows);
+    }
+  }
+}
+
+template <class K>
+void multiply_chunk_wide(const Chunk& chunk, size_t n_panels, const Activations& x, size_t first_block,
+                         size_t n_blocks, const Sums& sums) {
+  for (size_t row = 0; row < x.n_rows; ++row) {
+    const size_t stride = group_rows(x.n_rows, row);
+    const WideActivationBlock* blocks =
+        x.wide_blocks + first_block_of(x.n_columns, row) + first_block * stride;
+    for (size_t p = 0; p < n_panels; ++p)
+      multiply_wide<K>(chunk, p, blocks, stride, n_blocks, part_of(sums, row, p));
+  }
+}
+
+/// How far ahead of unpacking weights are fetched: while codes are multiplied, memory goes on delivering.
+constexpr size_t kAhead = 8192;
+
+/// Columns k .. k + n - 1 of one panel.
+template <class F>
+inline void unpack_chunk(const uint8_t* panel, size_t k, size_t n, uint8_t* codes, float* scales,
+                         float* mins) {
+  using Block = typename F::Block;
+  for (size_t i = 0; i < n; i += Block::kValues) {
+    const size_t at = i / Block::kSubBlock * 16;
+    const uint8_t* block = panel + (k + i) / Block::kValues * sizeof(Block) * 16;
+    for (size_t line = 0; line < sizeof(Block) * 16; line += 64) prefetch(block + kAhead + line);
+    F::unpack(block, codes + i * 16, scales + at, mins + at);
+  }
+}
+
+/// Panel tiles that take turns with one chunk of columns, so that a chunk of many activation rows is read
+/// from the second-level cache and not from beyond. Few rows are small anyway, and weights then stream best
+/// in one run.
+constexpr size_t kTurns = 4;
+constexpr size_t kManyRows = 32;
+/// So few rows that weights are taken a panel at a time, in one run through memory.
+constexpr size_t kFewRows = 2;
+
+template <class F>
+void matmul_quantised(const void* panels, size_t panel_bytes, size_t n_panels, const Activations& x,
+                      float* out, size_t out_stride, void* scratch) {
+  using Block = typename F::Block;
+  using K = Kind<Block::kSubBlock, Block::kHasMin, F::kMost>;
+  constexpr size_t kWidth = 16 * kTilePanels;
+  Chunk& chunk = *static_cast<Chunk*>(scratch);
+  float* waiting = reinterpret_cast<float*>(static_cast<char*>(scratch) + sizeof(Chunk));
+  const auto multiply_all = x.wide_blocks != nullptr ? multiply_chunk_wide<K> : multiply_chunk<K>;
+  const bool is_many = x.n_rows >= kManyRows;
+  const size_t at_once = x.n_rows <= kFewRows ? 1 : kTilePanels;
+  const size_t step = at_once * (is_many ? kTurns : 1);
+  const size_t chunk_columns = is_many ? kChunkColumns : kChunkColumns / 2;
+  for (size_t first = 0; first < n_panels; first += step) {
+    const size_t last = n_panels - first < step ? n_panels : first + step;
+    for (size_t k = 0; k < x.n_columns; k += chunk_columns) {
+      const size_t n = x.n_columns - k < chunk_columns ? x.n_columns - k : chunk_columns;
+      for (size_t panel = first; panel < last; panel += at_once) {
+        const size_t n_here = last - panel < at_once ? last - panel : at_once;
+        for (size_t p = 0; p < n_here; ++p) {
+          const uint8_t* bytes = static_cast<const uint8_t*>(panels) + (panel + p) * panel_bytes;
+          unpack_chunk<F>(bytes, k, n, chunk.codes[p], chunk.scales[p], chunk.mins[p]);
+        }
+        float* of_panels = waiting + (panel - first) / kTilePanels * x.n_rows * kWidth;
+        Sums sums = {k == 0 ? nullptr : of_panels, kWidth, of_panels, kWidth};
+        if (k + n == x.n_columns) {
+          sums.to = out + panel * kPanelRows;
+          sums.to_stride = out_stride;
+        }
+        multiply_all(chunk, n_here, x, k / kActivationBlock, n / kActivationBlock, sums);
+      }
+    }
+  }
+}
+
+inline size_t quantised_scratch_bytes(size_t n_rows) {
+  return sizeof(Chunk) + kTurns * n_rows * 16 * kTilePanels * sizeof(float);
+}
+
+}  // namespace
+}  // namespace ruvllm::kernels

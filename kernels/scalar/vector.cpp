@@ -1,0 +1,21 @@
+// The scalar column of lanes/vector.h, lanes/attention.h and lanes/gemm.h: the definition that other columns
+// must equal to the bit.
+#include "kernels/scalar/simd.h"
+
+#include "kernels/lanes/attention.h"
+#include "kernels/lanes/gemm.h"
+#include "kernels/lanes/vector.h"
+#include "kernels/overlays.h"
+
+namespace ruvllm::kernels {
+
+void overlay_scalar(KernelSet& set) {
+  overlay_scalar_matmul(set);
+  overlay_scalar_encode(set);
+  overlay_vector(set);
+  overlay_attention(set);
+  overlay_gemm(set);
+  overlay_scalar_limits(set);
+}
+
+}  // namespace ruvllm::kernels

@@ -1,0 +1,204 @@
+// Every format's product in every instruction set: scalar against a naive sum in double, the others against
+// scalar to the bit, for one activation row and for many, at odd sizes and extremes.
+#include <doctest/doctest.h>
+
+#include "base/random.h"
+#include "kernels/kernels.h"
+#include "test_support.h"
+
+#include <cmath>
+#include <cstring>
+#include <span>
+#include <vector>
+
+namespace ruvllm::kernels {
+namespace {
+
+std::span<const Traits> formats() {
+  size_t n = 0;
+  const Traits* rows = all_formats(&n);
+  return {rows, n};
+}
+
+std::span<const KernelSet* const> sets() {
+  size_t n = 0;
+  const KernelSet* const* rows = available(&n);
+  return {rows, n};
+}
+
+const KernelSet& scalar() { return *sets()[0]; }
+
+/// Random bytes are valid blocks of every format, but for scales that are no finite numbers: those are made
+/// small.
+std::vector<uint8_t> random_rows(Random& random, const Traits& shape, size_t n_rows, size_t n_columns) {
+  std::vector<uint8_t> bytes(n_rows * n_columns / shape.block_values * shape.block_bytes);
+  for (uint8_t& byte : bytes) byte = static_cast<uint8_t>(random.next());
+  std::vector<float> values(shape.block_values);
+  for (size_t at = 0; at < bytes.size(); at += shape.block_bytes) {
+    for (;;) {
+      scalar()[shape.format].decode(&bytes[at], values.data(), values.size());
+      bool all_finite = true;
+      for (float value : values) all_finite &= std::isfinite(value) && std::fabs(value) < 1e20f;
+      if (all_finite) break;
+      for (size_t i = 0; i < shape.block_bytes; ++i) bytes[at + i] = static_cast<uint8_t>(random.next());
+    }
+  }
+  return bytes;
+}
+
+struct Case {
+  size_t n_weights, n_columns, n_rows;
+  bool is_wide = false;
+};
+
+/// Weights in panels and activations, as lib/tensor prepares them.
+struct Problem {
+  Case size;
+  const Traits& shape;
+  std::vector<uint8_t> rows;
+  std::vector<uint8_t> panels;
+  size_t panel_bytes, n_panels;
+  std::vector<float> values;
+  std::vector<ActivationBlock> blocks;
+  std::vector<WideActivationBlock> wide_blocks;
+
+  Problem(const Traits& format, const Case& case_size, Random& random) : size(case_size), shape(format) {
+    rows = random_rows(random, shape, size.n_weights, size.n_columns);
+    const size_t row_bytes = size.n_columns / shape.block_values * shape.block_bytes;
+    panel_bytes = row_bytes * kPanelRows;
+    n_panels = (size.n_weights + kPanelRows - 1) / kPanelRows;
+    panels.resize(panel_bytes * n_panels);
+    for (size_t p = 0; p < n_panels; ++p) {
+      const size_t n = std::min(kPanelRows, size.n_weights - p * kPanelRows);
+      scalar()[shape.format].interleave(&rows[p * panel_bytes], row_bytes, n, size.n_columns,
+                                        &panels[p * panel_bytes]);
+    }
+    values.resize(size.n_rows * size.n_columns);
+    for (float& value : values) value = static_cast<float>(random.normal());
+    for (size_t i = 0; i < values.size() && i < 32; ++i) values[i] = 0.0f;  // a block without a scale
+    for (size_t i = 32; i < values.size() && i < 64; ++i)
+      values[i] = i % 2 ? 1e4f : -1e4f;  // every quant at its limit
+  }
+
+  /// Rows as integers, in groups as lib/tensor lays them out.
+  Activations activations(size_t first_row, size_t n) {
+    const size_t n_columns = size.n_columns;
+    Activations x = {n, n_columns, &values[first_row * n_columns], nullptr, nullptr};
+    if (!shape.is_quantised) return x;
+    blocks.resize(n * n_columns / 32);
+    wide_blocks.resize(n * n_columns / 32);
+    for (size_t row = 0; row < n; ++row) {
+      const size_t at = first_block_of(n_columns, row), stride = group_rows(n, row);
+      const float* from = x.values + row * n_columns;
+      scalar().quantise(from, n_columns, &blocks[at], stride);
+      scalar().quantise_wide(from, n_columns, &wide_blocks[at], stride);
+    }
+    x.blocks = size.is_wide ? nullptr : blocks.data();
+    x.wide_blocks = size.is_wide ? wide_blocks.data() : nullptr;
+    return x;
+  }
+
+  /// All results, computed in chunks of `chunk` activation rows, `panel_chunk` panels at a time.
+  std::vector<float> multiply(const KernelSet& set, size_t chunk, size_t panel_chunk) {
+    const size_t stride = n_panels * kPanelRows + 3;
+    std::vector<float> out(size.n_rows * stride, -77.0f);
+    std::vector<char> scratch(set.matmul_scratch_bytes(size.n_columns, chunk) + 64);
+    char* aligned = scratch.data() + (64 - reinterpret_cast<uintptr_t>(scratch.data()) % 64) % 64;
+    for (size_t row = 0; row < size.n_rows; row += chunk)
+      for (size_t p = 0; p < n_panels; p += panel_chunk)
+        set[shape.format].matmul(&panels[p * panel_bytes], panel_bytes, std::min(panel_chunk, n_panels - p),
+                                 activations(row, std::min(chunk, size.n_rows - row)),
+                                 &out[row * stride + p * kPanelRows], stride, aligned);
+    return out;
+  }
+
+  /// Integer activations as what they stand for.
+  double activation(size_t at) const {
+    if (!shape.is_quantised) return values[at];
+    ActivationBlock block;
+    WideActivationBlock wide;
+    const float* from = &values[at / 32 * 32];
+    scalar().quantise(from, 32, &block, 1);
+    scalar().quantise_wide(from, 32, &wide, 1);
+    if (!size.is_wide) return static_cast<double>(block.quants[at % 32]) * block.scale;
+    return (256.0 * wide.high.quants[at % 32] + wide.low[at % 32]) * wide.high.scale;
+  }
+};
+
+bool same_bits(const std::vector<float>& a, const std::vector<float>& b) {
+  return a.size() == b.size() && std::memcmp(a.data(), b.data(), a.size() * sizeof(float)) == 0;
+}
+
+size_t fitting_columns(const Traits& shape, size_t wanted) {
+  return (wanted + shape.block_values - 1) / shape.block_values * shape.block_values;
+}
+
+}  // namespace
+
+TEST_CASE("the scalar product of every format is the sum of products, up to rounding") {
+  Random random(test::test_seed());
+  for (const Traits& shape : formats()) {
+    for (bool is_wide : {false, true}) {
+      Problem problem(shape, {19, fitting_columns(shape, 288), 3, is_wide}, random);
+      const std::vector<float> out = problem.multiply(scalar(), 3, 2);
+      const size_t n = problem.size.n_columns;
+      std::vector<float> weights(19 * n);
+      scalar()[shape.format].decode(problem.rows.data(), weights.data(), weights.size());
+      for (size_t row = 0; row < 3; ++row)
+        for (size_t i = 0; i < 19; ++i) {
+          double sum = 0, size = 0;
+          for (size_t k = 0; k < n; ++k) {
+            const double product = problem.activation(row * n + k) * weights[i * n + k];
+            sum += product;
+            size += std::fabs(product);
+          }
+          INFO(shape.name, " row ", row, " weight ", i);
+          REQUIRE(std::fabs(out[row * (32 + 3) + i] - sum) <= 1e-6 * size + 1e-30);
+        }
+      for (size_t row = 0; row < 3; ++row)
+        for (size_t i = 19; i < 32; ++i) REQUIRE(out[row * (32 + 3) + i] == 0.0f);
+    }
+  }
+}
+
+TEST_CASE("every instruction set gives the scalar product to the bit, in chunks of any size") {
+  Random random(test::test_seed());
+  const Case cases[] = {{16, 32, 1},   {7, 64, 2},    {33, 256, 13},
+                        {48, 1312, 7}, {80, 2304, 5}, {50, 768, 4, true}};
+  for (const Traits& shape : formats()) {
+    for (Case size : cases) {
+      size.n_columns = fitting_columns(shape, size.n_columns);
+      Problem problem(shape, size, random);
+      const std::vector<float> expected = problem.multiply(scalar(), size.n_rows, problem.n_panels);
+      for (const KernelSet* set : sets()) {
+        INFO(shape.name, " ", set->name, " ", size.n_weights, " x ", size.n_columns, ", ", size.n_rows,
+             " rows");
+        REQUIRE(same_bits(problem.multiply(*set, size.n_rows, problem.n_panels), expected));
+        REQUIRE(same_bits(problem.multiply(*set, 1, 1), expected));
+        REQUIRE(same_bits(problem.multiply(*set, 3, 2), expected));
+      }
+    }
+  }
+}
+
+TEST_CASE("every instruction set interleaves and decodes alike") {
+  Random random(test::test_seed());
+  for (const Traits& shape : formats()) {
+    const size_t n_columns = fitting_columns(shape, 288);
+    Problem problem(shape, {23, n_columns, 1}, random);
+    std::vector<float> expected(23 * n_columns), values(23 * n_columns);
+    scalar()[shape.format].decode(problem.rows.data(), expected.data(), expected.size());
+    for (const KernelSet* set : sets()) {
+      INFO(shape.name, " ", set->name);
+      (*set)[shape.format].decode(problem.rows.data(), values.data(), values.size());
+      REQUIRE(same_bits(values, expected));
+      std::vector<uint8_t> panel(problem.panel_bytes, 0xEE);
+      const size_t row_bytes = problem.panel_bytes / kPanelRows;
+      (*set)[shape.format].interleave(&problem.rows[problem.panel_bytes], row_bytes, 7, n_columns,
+                                      panel.data());
+      REQUIRE(std::memcmp(panel.data(), &problem.panels[problem.panel_bytes], panel.size()) == 0);
+    }
+  }
+}
+
+}  // namespace ruvllm::kernels
