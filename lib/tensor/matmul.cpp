@@ -1,0 +1,194 @@
+#include "tensor/matmul.h"
+
+#include "base/error.h"
+#include "kernels/interleave.h"
+#include "kernels/unpack.h"
+
+#include <algorithm>
+
+namespace ruvllm::tensor {
+namespace {
+
+using kernels::kActivationBlock;
+using kernels::kPanelRows;
+
+// Bytes of weights that one thread packs at a time: small enough that what was read is given back soon.
+constexpr uint64_t kPackBytes = uint64_t{1} << 20;
+// Most activation rows of a tile, whole groups: they stay in the second-level cache while panels stream past.
+constexpr uint64_t kTileRows = 22 * kernels::kGroupRows;
+// Multiply-adds of a tile, about: long against the cost of handing it out, short against a time slice.
+constexpr uint64_t kTileWork = uint64_t{40} << 20;
+// Panels of a tile at least: kernels take two at a time, and more let them reuse activations.
+constexpr uint64_t kLeastPanels = 4;
+// Blocks of activations that one thread quantises at a time.
+constexpr size_t kQuantiseBlocks = 512;
+// Bytes of weights of a tile when rows are few.
+constexpr uint64_t kTileBytes = uint64_t{192} << 10;
+
+uint64_t divide_up(uint64_t n, uint64_t step) { return (n + step - 1) / step; }
+
+/// How one product is cut: row tiles x panel tiles, panel tiles inside.
+struct Cut {
+  uint64_t rows_per_tile;
+  uint64_t panels_per_tile;
+};
+
+/// Row tiles as even as whole groups allow: a tile of a few rows would unpack its weights for next to
+/// nothing.
+Cut cut_product(uint64_t panel_bytes, uint64_t n_columns, uint64_t n_rows) {
+  Cut cut;
+  const uint64_t n_row_tiles = divide_up(n_rows, kTileRows);
+  cut.rows_per_tile = divide_up(divide_up(n_rows, n_row_tiles), kernels::kGroupRows) * kernels::kGroupRows;
+  const uint64_t by_work = kTileWork / (std::min(n_rows, cut.rows_per_tile) * n_columns * kPanelRows + 1);
+  const uint64_t by_bytes = kTileBytes / panel_bytes + 1;
+  cut.panels_per_tile = std::max(kLeastPanels, std::min(by_work, by_bytes)) / 2 * 2;
+  return cut;
+}
+
+}  // namespace
+
+PackedMatrix::PackedMatrix(ThreadPool& pool, const MatrixView& matrix,
+                           const std::function<void(std::span<const std::byte>)>& give_back)
+    : format_(matrix.format), n_rows_(matrix.n_rows), n_columns_(matrix.n_columns) {
+  const uint64_t bytes_of_row = row_bytes(format_, n_columns_);
+  RUVLLM_ASSERT(matrix.bytes.size() == checked_mul<uint64_t>(n_rows_, bytes_of_row, "matrix size"));
+  panel_bytes_ = checked_mul<uint64_t>(bytes_of_row, kPanelRows, "panel size");
+  const uint64_t n_panels = divide_up(n_rows_, kPanelRows);
+  buffer_ = WeightBuffer(checked_mul<uint64_t>(n_panels, panel_bytes_, "matrix size"));
+  const auto interleave = kernels::active()[format_].interleave;
+  const uint64_t panels_per_tile = kPackBytes / panel_bytes_ + 1;
+  pool.for_each_tile(divide_up(n_panels, panels_per_tile), [&](size_t tile, int) {
+    const uint64_t first = tile * panels_per_tile;
+    const uint64_t last = std::min(n_panels, first + panels_per_tile);
+    for (uint64_t panel = first; panel < last; ++panel) {
+      const uint64_t row = panel * kPanelRows;
+      interleave(&matrix.bytes[row * bytes_of_row], bytes_of_row,
+                 std::min<uint64_t>(kPanelRows, n_rows_ - row), n_columns_,
+                 &buffer_.bytes()[panel * panel_bytes_]);
+    }
+    const uint64_t begin = first * panel_bytes_;
+    const uint64_t end = std::min<uint64_t>(matrix.bytes.size(), last * panel_bytes_);
+    if (give_back) give_back(matrix.bytes.subspan(begin, end - begin));
+  });
+}
+
+void PackedMatrix::decode_row(uint64_t row, std::span<float> out) const {
+  RUVLLM_ASSERT(row < n_rows_ && out.size() == n_columns_);
+  const kernels::Traits& shape = traits(format_);
+  const uint64_t n_blocks = n_columns_ / shape.block_values;
+  // A block at a time, so that no row of any length needs memory.
+  alignas(8) std::byte block[512];
+  RUVLLM_ASSERT(shape.block_bytes <= sizeof block);
+  const std::byte* panel = &buffer_.bytes()[row / kPanelRows * panel_bytes_];
+  const auto decode = kernels::active()[format_].decode;
+  for (uint64_t b = 0; b < n_blocks; ++b) {
+    kernels::extract_row(kernels::fields_of(format_), shape.block_bytes,
+                         panel + b * shape.block_bytes * kPanelRows, row % kPanelRows, 1, block);
+    decode(block, &out[b * shape.block_values], shape.block_values);
+  }
+}
+
+void Multiplier::quantise(std::span<const float> x, kernels::Activations& activations) {
+  const bool is_wide = precision_ == ActivationPrecision::int16;
+  const size_t n_columns = activations.n_columns, n_rows = activations.n_rows;
+  const size_t block_bytes =
+      is_wide ? sizeof(kernels::WideActivationBlock) : sizeof(kernels::ActivationBlock);
+  const size_t needed = x.size() / kActivationBlock * block_bytes;
+  if (blocks_.bytes().size() < needed) blocks_ = WeightBuffer(needed);
+  auto* blocks = reinterpret_cast<kernels::ActivationBlock*>(blocks_.bytes().data());
+  auto* wide_blocks = reinterpret_cast<kernels::WideActivationBlock*>(blocks_.bytes().data());
+  const size_t rows_per_tile = divide_up(kQuantiseBlocks, n_columns / kActivationBlock);
+  pool_.for_each_tile(divide_up(n_rows, rows_per_tile), [&](size_t tile, int) {
+    const size_t end = std::min(n_rows, (tile + 1) * rows_per_tile);
+    for (size_t row = tile * rows_per_tile; row < end; ++row) {
+      const size_t first = kernels::first_block_of(n_columns, row), stride = kernels::group_rows(n_rows, row);
+      const float* from = &x[row * n_columns];
+      if (is_wide)
+        kernels::active().quantise_wide(from, n_columns, wide_blocks + first, stride);
+      else
+        kernels::active().quantise(from, n_columns, blocks + first, stride);
+    }
+  });
+  if (is_wide)
+    activations.wide_blocks = wide_blocks;
+  else
+    activations.blocks = blocks;
+}
+
+void Multiplier::multiply_tile(const kernels::Activations& x, const Product& product, const Tile& tile,
+                               int worker) {
+  const PackedMatrix& weight = *product.weight;
+  const auto matmul = kernels::active()[weight.format()].matmul;
+  const uint64_t n_columns = x.n_columns;
+  kernels::Activations rows = x;
+  rows.n_rows = tile.n_rows;
+  rows.values += tile.first_row * n_columns;
+  const uint64_t first_block = tile.first_row * (n_columns / kActivationBlock);
+  if (rows.blocks != nullptr) rows.blocks += first_block;
+  if (rows.wide_blocks != nullptr) rows.wide_blocks += first_block;
+
+  std::byte* scratch = scratch_[static_cast<size_t>(worker)].bytes().data();
+  const std::byte* panels = &weight.buffer_.bytes()[tile.first_panel * weight.panel_bytes_];
+  const uint64_t n_whole = std::min(tile.n_panels, weight.n_rows() / kPanelRows - tile.first_panel);
+  const uint64_t first_column = tile.first_panel * kPanelRows;
+  float* out = &product.out[tile.first_row * product.out_stride + first_column];
+  if (n_whole > 0)
+    matmul(panels, weight.panel_bytes_, n_whole, rows, out, product.out_stride, scratch + tail_bytes_);
+  uint64_t n_tile_columns = n_whole * kPanelRows;
+  if (n_whole < tile.n_panels) {  // the last panel has fewer rows than lanes
+    float* tail = reinterpret_cast<float*>(scratch);
+    matmul(panels + n_whole * weight.panel_bytes_, weight.panel_bytes_, 1, rows, tail, kPanelRows,
+           scratch + tail_bytes_);
+    const uint64_t n_left = weight.n_rows() % kPanelRows;
+    for (uint64_t row = 0; row < tile.n_rows; ++row)
+      std::copy_n(tail + row * kPanelRows, n_left, out + row * product.out_stride + n_tile_columns);
+    n_tile_columns += n_left;
+  }
+  if (product.bias.empty()) return;
+  for (uint64_t row = 0; row < tile.n_rows; ++row)
+    kernels::active().add(out + row * product.out_stride, &product.bias[first_column], n_tile_columns);
+}
+
+void Multiplier::reserve_scratch(uint64_t n_columns, uint64_t n_rows) {
+  tail_bytes_ = n_rows * kPanelRows * sizeof(float);
+  const size_t needed = tail_bytes_ + kernels::active().matmul_scratch_bytes(n_columns, n_rows);
+  scratch_.resize(static_cast<size_t>(pool_.n_threads()));
+  for (WeightBuffer& buffer : scratch_)
+    if (buffer.bytes().size() < needed) buffer = WeightBuffer(needed);
+}
+
+void Multiplier::multiply(std::span<const float> x, uint64_t n_rows, std::span<const Product> products) {
+  if (n_rows == 0 || products.empty()) return;
+  const uint64_t n_columns = products[0].weight->n_columns();
+  RUVLLM_ASSERT(x.size() == n_rows * n_columns);
+  bool any_quantised = false;
+  for (const Product& product : products) {
+    RUVLLM_ASSERT(product.weight->n_columns() == n_columns && product.out_stride >= product.weight->n_rows());
+    RUVLLM_ASSERT(product.out.size() >= (n_rows - 1) * product.out_stride + product.weight->n_rows());
+    RUVLLM_ASSERT(product.bias.empty() || product.bias.size() == product.weight->n_rows());
+    any_quantised |= traits(product.weight->format()).is_quantised;
+    if (observer_) observer_(*product.weight, x, n_rows);
+  }
+  kernels::Activations activations;
+  activations.n_rows = n_rows;
+  activations.n_columns = n_columns;
+  activations.values = x.data();
+  if (any_quantised) quantise(x, activations);
+  reserve_scratch(n_columns, std::min(n_rows, kTileRows));
+
+  tiles_.clear();
+  for (const Product& product : products) {
+    const uint64_t n_panels = divide_up(product.weight->n_rows(), kPanelRows);
+    const Cut cut = cut_product(product.weight->panel_bytes_, n_columns, n_rows);
+    for (uint64_t row = 0; row < n_rows; row += cut.rows_per_tile)
+      for (uint64_t panel = 0; panel < n_panels; panel += cut.panels_per_tile)
+        tiles_.push_back({static_cast<uint64_t>(&product - products.data()), row,
+                          std::min(n_rows - row, cut.rows_per_tile), panel,
+                          std::min(n_panels - panel, cut.panels_per_tile)});
+  }
+  pool_.for_each_tile(tiles_.size(), [&](size_t i, int worker) {
+    multiply_tile(activations, products[tiles_[i].product], tiles_[i], worker);
+  });
+}
+
+}  // namespace ruvllm::tensor
