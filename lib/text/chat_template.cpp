@@ -1,0 +1,208 @@
+#include "text/chat_template.h"
+
+#include "base/file.h"
+#include "base/limits.h"
+#include "base/strings.h"
+#include "base/utf8.h"
+#include "text/jinja/parser.h"
+
+#include <algorithm>
+#include <array>
+
+namespace ruvllm::text {
+namespace {
+
+struct ChatFormat {
+  std::string_view name;
+  std::string_view marker;
+  std::string_view source;
+};
+
+constexpr std::array kFormats = {
+#define CHAT_FORMAT(name, marker, source) ChatFormat{name, marker, source},
+#include "text/chat_formats.def"
+#undef CHAT_FORMAT
+};
+
+std::tm local_time() {
+  const std::time_t now = std::time(nullptr);
+  std::tm local{};
+  localtime_r(&now, &local);
+  return local;
+}
+
+/// The texts of a model's templates; empty where it has none.
+struct Sources {
+  std::string chat;
+  std::string tool_use;
+};
+
+// Of tokenizer_config.json: a text, or a list of {"name", "template"}.
+Sources read_config_sources(const std::filesystem::path& path) {
+  const Json config = parse_json(read_file(path, limits::kJsonFileBytes), path.string());
+  Sources sources;
+  const auto entry = config.is_object() ? config.find("chat_template") : config.end();
+  if (!config.is_object() || entry == config.end() || entry->is_null()) return sources;
+  if (entry->is_string()) {
+    sources.chat = entry->get<std::string>();
+    return sources;
+  }
+  if (!entry->is_array())
+    throw Error(Errc::corrupt_file, "{}: chat_template is no text and no list", path.string());
+  for (const Json& named : *entry) {
+    const auto text = [&](const char* key) {
+      const auto found = named.is_object() ? named.find(key) : named.end();
+      return named.is_object() && found != named.end() && found->is_string() ? found->get<std::string>() : "";
+    };
+    if (text("name") == "default") sources.chat = text("template");
+    if (text("name") == "tool_use") sources.tool_use = text("template");
+  }
+  return sources;
+}
+
+Sources find_sources(const format::ModelFile& model) {
+  Sources sources;
+  sources.chat = model.metadata.string("tokenizer.chat_template").value_or("");
+  sources.tool_use = model.metadata.string("tokenizer.chat_template.tool_use").value_or("");
+  const std::filesystem::path folder = model.source;
+  if (!sources.chat.empty() || !std::filesystem::is_directory(folder)) return sources;
+  if (std::filesystem::exists(folder / "chat_template.jinja")) {
+    sources.chat = read_file(folder / "chat_template.jinja", limits::kTemplateBytes);
+    return sources;
+  }
+  const std::filesystem::path config = folder / "tokenizer_config.json";
+  return std::filesystem::exists(config) ? read_config_sources(config) : sources;
+}
+
+// The format that a vocabulary tells. Without any marker, for models that call themselves chat or instruct:
+// llama2 with the vocabularies of its time, else chatml. Null for all others.
+const ChatFormat* guess_format(const format::ModelFile& model, const Tokenizer& tokenizer) {
+  for (const ChatFormat& format : kFormats)
+    if (!format.marker.empty() && tokenizer.find(format.marker)) return &format;
+  const std::string model_name = to_lower(model.metadata.string("general.name").value_or(""));
+  if (model_name.find("chat") == std::string::npos && model_name.find("instruct") == std::string::npos)
+    return nullptr;
+  const bool is_old = model.metadata.string("tokenizer.ggml.model") == "llama";
+  const std::string_view name = is_old ? "llama2" : "chatml";
+  return &*std::find_if(kFormats.begin(), kFormats.end(),
+                        [&](const ChatFormat& format) { return format.name == name; });
+}
+
+OrderedJson probe_message(std::string_view role, std::string_view content) {
+  return {{"role", role}, {"content", content}};
+}
+
+}  // namespace
+
+TokenizerVariables tokenizer_variables(const Tokenizer& tokenizer) {
+  const auto spelling = [&](std::optional<TokenId> token) -> std::optional<std::string> {
+    if (!token) return {};
+    return std::string(tokenizer.spelling(*token));
+  };
+  return {.bos_token = spelling(tokenizer.bos()), .eos_token = spelling(tokenizer.eos())};
+}
+
+ChatTemplate::ChatTemplate(std::string_view source, std::string_view name, TokenizerVariables variables,
+                           std::string_view tool_use)
+    : program_(jinja::parse(source, name)), variables_(std::move(variables)) {
+  if (!tool_use.empty()) tool_use_ = jinja::parse(tool_use, fmt::format("{} (tool_use)", name));
+  capabilities_ = probe();
+}
+
+Prompt ChatTemplate::render(const ChatRequest& request) const {
+  std::vector<jinja::Variable> variables;
+  const auto add = [&](std::string_view name, OrderedJson value, bool from_input) {
+    variables.push_back({std::string(name), std::move(value), from_input});
+  };
+  add("messages", request.messages, true);
+  if (request.tools) add("tools", *request.tools, true);
+  add("add_generation_prompt", request.add_generation_prompt, false);
+  if (variables_.bos_token) add("bos_token", *variables_.bos_token, false);
+  if (variables_.eos_token) add("eos_token", *variables_.eos_token, false);
+  variables.insert(variables.end(), request.variables.begin(), request.variables.end());
+  const jinja::Program& program = request.tools && tool_use_ ? *tool_use_ : *program_;
+  return jinja::render(program, variables, request.now ? *request.now : local_time());
+}
+
+// Tries conversations with a word that no template has by itself. What fails isn't supported.
+ChatCapabilities ChatTemplate::probe() const {
+  constexpr std::string_view kWord = "ruvllmprobe";
+  const auto try_render = [&](const ChatRequest& request) -> std::string {
+    try {
+      return render(request).text;
+    } catch (const Error&) {
+      return {};
+    }
+  };
+  const OrderedJson user = OrderedJson::array({probe_message("user", "hello")});
+  ChatCapabilities found;
+  ChatRequest with_system;
+  with_system.messages = OrderedJson::array({probe_message("system", kWord), probe_message("user", "hello")});
+  found.system_role = try_render(with_system).find(kWord) != std::string::npos;
+
+  ChatRequest with_tool;
+  with_tool.messages = user;
+  with_tool.tools =
+      OrderedJson::array({{{"type", "function"},
+                           {"function",
+                            {{"name", kWord},
+                             {"description", "A tool."},
+                             {"parameters",
+                              {{"type", "object"},
+                               {"properties", {{"word", {{"type", "string"}, {"description", "A word."}}}}},
+                               {"required", OrderedJson::array({"word"})}}}}}}});
+  found.tools = try_render(with_tool).find(kWord) != std::string::npos;
+
+  ChatRequest thinking;
+  thinking.messages = user;
+  thinking.variables = {{"enable_thinking", true, false}};
+  ChatRequest not_thinking = thinking;
+  not_thinking.variables[0].value = false;
+  found.thinking = try_render(thinking) != try_render(not_thinking);
+  return found;
+}
+
+std::optional<ChatTemplate> load_chat_template(const format::ModelFile& model, const Tokenizer& tokenizer) {
+  const Sources sources = find_sources(model);
+  if (!sources.chat.empty())
+    return ChatTemplate(sources.chat, "chat template", tokenizer_variables(tokenizer), sources.tool_use);
+  const ChatFormat* format = guess_format(model, tokenizer);
+  if (!format) return std::nullopt;
+  ChatTemplate chat_template(format->source, fmt::format("built-in chat format {}", format->name),
+                             tokenizer_variables(tokenizer));
+  chat_template.set_warning(fmt::format(
+      "the model has no chat template: assumed the format \"{}\", answers may be poor", format->name));
+  return chat_template;
+}
+
+std::optional<std::string_view> find_chat_format(std::string_view name) {
+  for (const ChatFormat& format : kFormats)
+    if (format.name == name) return format.source;
+  return {};
+}
+
+std::vector<std::string_view> chat_format_names() {
+  std::vector<std::string_view> names;
+  for (const ChatFormat& format : kFormats) names.push_back(format.name);
+  return names;
+}
+
+OrderedJson fold_system_message(const OrderedJson& messages) {
+  const bool folds = messages.size() >= 2 && messages[0].value("role", "") == "system" &&
+                     messages[0].contains("content") && messages[0]["content"].is_string() &&
+                     messages[1].value("role", "") == "user" && messages[1].contains("content") &&
+                     messages[1]["content"].is_string();
+  if (!folds) return messages;
+  OrderedJson folded = messages;
+  folded[1]["content"] =
+      messages[0]["content"].get<std::string>() + "\n\n" + messages[1]["content"].get<std::string>();
+  folded.erase(folded.begin());
+  return folded;
+}
+
+std::vector<TokenId> encode_prompt(const Tokenizer& tokenizer, const Prompt& prompt) {
+  return tokenizer.encode(prompt.text,
+                          {.add_special = false, .parse_special = true, .literal = prompt.from_input});
+}
+
+}  // namespace ruvllm::text

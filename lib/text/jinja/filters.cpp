@@ -1,0 +1,584 @@
+// The filters of `value|FILTER`, in the order of Jinja's documentation.
+#include "base/strings.h"
+#include "base/utf8.h"
+#include "text/jinja/builtins.h"
+#include "text/jinja/print.h"
+#include "text/jinja/text_ops.h"
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+
+namespace ruvllm::text::jinja {
+namespace {
+
+Value subject_text(const Invocation& call) { return to_text(call.heap(), call.subject); }
+
+// Lists of values
+
+// item.a.b.0, as filters name attributes.
+Value attribute_path(Heap& heap, Value item, const Value& path) {
+  if (path.is_integral()) return get_element(heap, item, path);
+  if (!path.is_text()) throw template_error("an attribute is named by a string, not {}", type_name(path));
+  for (const std::string_view part : split(path.text().bytes, '.')) {
+    heap.charge(1);
+    const std::optional<int64_t> index = parse_integer(part);
+    item = get_element(heap, item, index ? Value(*index) : heap.text(part));
+  }
+  return item;
+}
+
+// What values are compared by: an attribute of theirs, texts without case.
+Value sort_key(Heap& heap, const Value& item, const Value& attribute, bool case_sensitive) {
+  const Value key =
+      attribute.is_absent() || attribute.is_none() ? item : attribute_path(heap, item, attribute);
+  return key.is_text() && !case_sensitive ? change_case(heap, key.text(), LetterCase::lower) : key;
+}
+
+struct Keyed {
+  Value key;
+  Value item;
+};
+
+std::vector<Keyed> with_keys(Heap& heap, const Value& subject, const Value& attribute, bool case_sensitive) {
+  std::vector<Keyed> keyed;
+  for (const Value& item : iterate(heap, subject))
+    keyed.push_back({sort_key(heap, item, attribute, case_sensitive), item});
+  return keyed;
+}
+
+void sort_by_key(Heap& heap, std::vector<Keyed>& keyed, bool reverse) {
+  std::stable_sort(keyed.begin(), keyed.end(), [&](const Keyed& a, const Keyed& b) {
+    return reverse ? less(heap, b.key, a.key) : less(heap, a.key, b.key);
+  });
+}
+
+Value items_of(Heap& heap, const std::vector<Keyed>& keyed) {
+  std::vector<Value> items;
+  for (const Keyed& each : keyed) items.push_back(each.item);
+  return heap.list(items);
+}
+
+Value filter_sort(const Invocation& call) {
+  std::vector<Keyed> keyed = with_keys(call.heap(), call.subject, call.arguments[2], call.boolean(1, false));
+  sort_by_key(call.heap(), keyed, call.boolean(0, false));
+  return items_of(call.heap(), keyed);
+}
+
+Value filter_unique(const Invocation& call) {
+  std::vector<Value> seen_keys;
+  std::vector<Value> items;
+  for (const Keyed& each : with_keys(call.heap(), call.subject, call.arguments[1], call.boolean(0, false))) {
+    const bool is_new = std::none_of(seen_keys.begin(), seen_keys.end(),
+                                     [&](const Value& seen) { return equal(call.heap(), seen, each.key); });
+    if (!is_new) continue;
+    seen_keys.push_back(each.key);
+    items.push_back(each.item);
+  }
+  return call.heap().sequence(items, Sequence::Flavour::generator);
+}
+
+template <bool greatest>
+Value filter_extreme(const Invocation& call) {
+  const std::vector<Keyed> keyed =
+      with_keys(call.heap(), call.subject, call.arguments[1], call.boolean(0, false));
+  if (keyed.empty()) return call.heap().missing({Missing::Reason::element, "0", "empty sequence"});
+  const Keyed* best = keyed.data();
+  for (const Keyed& each : keyed)
+    if (greatest ? less(call.heap(), best->key, each.key) : less(call.heap(), each.key, best->key))
+      best = &each;
+  return best->item;
+}
+
+Value filter_groupby(const Invocation& call) {
+  Heap& heap = call.heap();
+  std::vector<Keyed> keyed = with_keys(heap, call.subject, call.arguments[0], call.boolean(2, false));
+  for (Keyed& each : keyed)
+    if (each.key.is_undefined() && call.has(1)) each.key = call.arguments[1];
+  sort_by_key(heap, keyed, false);
+  std::vector<Value> groups;
+  for (size_t begin = 0; begin < keyed.size();) {
+    size_t end = begin + 1;
+    while (end < keyed.size() && equal(heap, keyed[begin].key, keyed[end].key)) ++end;
+    const std::vector<Keyed> group(keyed.begin() + static_cast<std::ptrdiff_t>(begin),
+                                   keyed.begin() + static_cast<std::ptrdiff_t>(end));
+    const Value key = call.boolean(2, false) ? keyed[begin].key
+                                             : attribute_path(heap, keyed[begin].item, call.arguments[0]);
+    groups.push_back(heap.sequence(std::array{key, items_of(heap, group)}, Sequence::Flavour::tuple));
+    begin = end;
+  }
+  return heap.list(groups);
+}
+
+Value filter_dictsort(const Invocation& call) {
+  Heap& heap = call.heap();
+  require_defined(call.subject);
+  if (!call.subject.is(Kind::dict))
+    throw template_error("dictsort: expected a dict, found {}", type_name(call.subject));
+  const std::string_view by = call.text(1, "key");
+  if (by != "key" && by != "value") throw template_error("dictsort: 'by' is 'key' or 'value'");
+  const Dict& dict = call.subject.dict();
+  std::vector<Keyed> keyed;
+  for (size_t i = 0; i < dict.keys.size(); ++i)
+    keyed.push_back({sort_key(heap, by == "key" ? dict.keys[i] : dict.values[i], {}, call.boolean(0, false)),
+                     heap.sequence(std::array{dict.keys[i], dict.values[i]}, Sequence::Flavour::tuple)});
+  sort_by_key(heap, keyed, call.boolean(2, false));
+  return items_of(heap, keyed);
+}
+
+Value filter_items(const Invocation& call) {
+  if (call.subject.is_undefined()) return call.heap().sequence({}, Sequence::Flavour::generator);
+  if (!call.subject.is(Kind::dict)) throw template_error("items: can only get item pairs from a mapping");
+  return invoke(call.context, *find_method(call.subject, "items"), call.subject, {}, {});
+}
+
+Value filter_first(const Invocation& call) {
+  const std::span<const Value> items = iterate(call.heap(), call.subject);
+  return items.empty() ? call.heap().missing({Missing::Reason::element, "0", "empty sequence"})
+                       : items.front();
+}
+
+Value filter_last(const Invocation& call) {
+  if (call.subject.is(Kind::sequence) && call.subject.sequence().flavour == Sequence::Flavour::generator)
+    throw template_error("'generator' object is not reversible");
+  const std::span<const Value> items = iterate(call.heap(), call.subject);
+  return items.empty() ? call.heap().missing({Missing::Reason::element, "-1", "empty sequence"})
+                       : items.back();
+}
+
+Value filter_length(const Invocation& call) { return Value(length(call.subject)); }
+Value filter_list(const Invocation& call) { return call.heap().list(iterate(call.heap(), call.subject)); }
+
+Value filter_reverse(const Invocation& call) {
+  const std::span<const Value> items = iterate(call.heap(), call.subject);
+  const std::vector<Value> reversed(items.rbegin(), items.rend());
+  if (!call.subject.is_text()) return call.heap().sequence(reversed, Sequence::Flavour::generator);
+  return join(call.heap(), Text{}, reversed);
+}
+
+Value filter_join(const Invocation& call) {
+  Heap& heap = call.heap();
+  std::vector<Value> texts;
+  for (const Value& item : iterate(heap, call.subject))
+    texts.push_back(to_text(heap, call.has(1) ? attribute_path(heap, item, call.arguments[1]) : item));
+  const Value separator = call.has(0) ? to_text(heap, call.arguments[0]) : heap.text("");
+  return join(heap, separator.text(), texts);
+}
+
+Value filter_sum(const Invocation& call) {
+  Value sum = call.has(1) ? call.arguments[1] : Value(int64_t{0});
+  for (const Value& item : iterate(call.heap(), call.subject)) {
+    const Value term = call.has(0) && !call.arguments[0].is_none()
+                           ? attribute_path(call.heap(), item, call.arguments[0])
+                           : item;
+    require_defined(term);
+    if (!term.is_number() || !sum.is_number())
+      throw template_error("sum: expected numbers, found {}", type_name(term.is_number() ? sum : term));
+    int64_t whole;
+    if (!sum.is_integral() || !term.is_integral()) {
+      sum = Value(sum.number() + term.number());
+    } else if (!__builtin_add_overflow(sum.integer(), term.integer(), &whole)) {
+      sum = Value(whole);
+    } else {
+      throw template_error("sum: integer overflow");
+    }
+  }
+  return sum;
+}
+
+Value filter_batch(const Invocation& call) {
+  Heap& heap = call.heap();
+  const int64_t n_each = call.integer(0);
+  if (n_each < 1) throw template_error("batch: expected a positive number");
+  std::vector<Value> batches;
+  std::vector<Value> batch;
+  const std::span<const Value> items = iterate(heap, call.subject);
+  for (size_t i = 0; i < items.size(); ++i) {
+    batch.push_back(items[i]);
+    const bool is_last = i + 1 == items.size();
+    if (is_last && call.has(1) && !call.arguments[1].is_none()) {
+      heap.charge(static_cast<uint64_t>(n_each));
+      batch.resize(static_cast<size_t>(n_each), call.arguments[1]);
+    }
+    if (!is_last && static_cast<int64_t>(batch.size()) < n_each) continue;
+    batches.push_back(heap.list(batch));
+    batch.clear();
+  }
+  return heap.sequence(batches, Sequence::Flavour::generator);
+}
+
+Value filter_slice(const Invocation& call) {
+  Heap& heap = call.heap();
+  const int64_t n_slices = call.integer(0);
+  if (n_slices < 1) throw template_error("slice: expected a positive number");
+  heap.charge(static_cast<uint64_t>(n_slices));
+  const std::span<const Value> items = iterate(heap, call.subject);
+  const size_t n_each = items.size() / static_cast<size_t>(n_slices);
+  const size_t n_longer = items.size() % static_cast<size_t>(n_slices);
+  std::vector<Value> slices;
+  for (size_t i = 0, begin = 0; i < static_cast<size_t>(n_slices); ++i) {
+    const size_t n_here = n_each + (i < n_longer ? 1 : 0);
+    std::vector<Value> slice(items.begin() + static_cast<std::ptrdiff_t>(begin),
+                             items.begin() + static_cast<std::ptrdiff_t>(begin + n_here));
+    if (call.has(1) && i >= n_longer && n_longer > 0) slice.push_back(call.arguments[1]);
+    slices.push_back(heap.list(slice));
+    begin += n_here;
+  }
+  return heap.sequence(slices, Sequence::Flavour::generator);
+}
+
+Value filter_map(const Invocation& call) {
+  Heap& heap = call.heap();
+  std::vector<Value> mapped;
+  if (call.rest.empty()) {
+    const auto find_named = [&](std::string_view name) -> const Value* {
+      for (const NamedValue& named : call.named_rest)
+        if (named.name == name) return &named.value;
+      return nullptr;
+    };
+    const Value* attribute = find_named("attribute");
+    if (!attribute) throw template_error("map requires a filter argument");
+    const Value* fallback = find_named("default");
+    for (const Value& item : iterate(heap, call.subject)) {
+      const Value value = attribute_path(heap, item, *attribute);
+      mapped.push_back(value.is_undefined() && fallback ? *fallback : value);
+    }
+  } else {
+    const Value name = to_text(heap, call.rest[0]);
+    const Native* filter = find_filter(name.text().bytes);
+    if (!filter) throw template_error("no filter named '{}'", printable(name.text().bytes));
+    for (const Value& item : iterate(heap, call.subject))
+      mapped.push_back(invoke(call.context, *filter, item, call.rest.subspan(1), call.named_rest));
+  }
+  return heap.sequence(mapped, Sequence::Flavour::generator);
+}
+
+// select, reject, selectattr, rejectattr: keep the items (or those with an attribute) whose test gives
+// `wanted`.
+template <bool by_attribute, bool wanted>
+Value filter_select(const Invocation& call) {
+  Heap& heap = call.heap();
+  std::span<const Value> arguments = call.rest;
+  Value attribute;
+  if (by_attribute) {
+    if (arguments.empty()) throw template_error("{} requires an attribute", call.native.name);
+    attribute = arguments.front();
+    arguments = arguments.subspan(1);
+  }
+  const Native* test = nullptr;
+  if (!arguments.empty()) {
+    const Value name = to_text(heap, arguments.front());
+    test = find_test(name.text().bytes);
+    if (!test) throw template_error("no test named '{}'", printable(name.text().bytes));
+    arguments = arguments.subspan(1);
+  }
+  std::vector<Value> kept;
+  for (const Value& item : iterate(heap, call.subject)) {
+    heap.charge(2);
+    const Value value = by_attribute ? attribute_path(heap, item, attribute) : item;
+    const Value verdict = test ? invoke(call.context, *test, value, arguments, call.named_rest) : value;
+    if (is_true(verdict) == wanted) kept.push_back(item);
+  }
+  return heap.sequence(kept, Sequence::Flavour::generator);
+}
+
+// Texts
+
+template <LetterCase letter_case>
+Value filter_case(const Invocation& call) {
+  return change_case(call.heap(), subject_text(call).text(), letter_case);
+}
+
+// Jinja's own title(): words begin behind blanks, hyphens and opening brackets.
+Value filter_title(const Invocation& call) {
+  Heap& heap = call.heap();
+  const Value subject = subject_text(call);
+  const Text& text = subject.text();
+  std::vector<Value> words;
+  size_t begin = 0;
+  for (size_t at = 0; at <= text.bytes.size(); ++at) {
+    const bool is_gap = at < text.bytes.size() &&
+                        std::string_view("-({[< \t\n\v\f\r").find(text.bytes[at]) != std::string_view::npos;
+    if (!is_gap && at < text.bytes.size()) continue;
+    const Value word = heap.part(text, begin, at - begin);
+    words.push_back(change_case(heap, word.text(), LetterCase::capitalised));
+    if (is_gap) words.push_back(heap.part(text, at, 1));
+    begin = at + 1;
+  }
+  return join(heap, Text{}, words);
+}
+
+Value filter_trim(const Invocation& call) {
+  const bool by_space = !call.has(0) || call.arguments[0].is_none();
+  return strip(call.heap(), subject_text(call).text(),
+               by_space ? std::nullopt : std::optional<std::string_view>(call.text(0)), Side::both);
+}
+
+Value filter_replace(const Invocation& call) {
+  const Value before = to_text(call.heap(), call.arguments[0]);
+  const Value after = to_text(call.heap(), call.arguments[1]);
+  const bool all = !call.has(2) || call.arguments[2].is_none();
+  return replace(call.heap(), subject_text(call).text(), before.text().bytes, after.text(),
+                 all ? -1 : call.integer(2));
+}
+
+Value filter_center(const Invocation& call) {
+  return pad(call.heap(), subject_text(call).text(), call.integer(0, 80), " ", Side::both);
+}
+
+Value filter_indent(const Invocation& call) {
+  Heap& heap = call.heap();
+  std::string indent;
+  if (call.has(0) && call.arguments[0].is_text()) {
+    indent = call.text(0);
+  } else {
+    const auto n_spaces = static_cast<size_t>(std::max<int64_t>(call.integer(0, 4), 0));
+    heap.charge(n_spaces);
+    indent.assign(n_spaces, ' ');
+  }
+  const Value subject = subject_text(call);
+  const bool with_blank = call.boolean(2, false);
+  // A text without its last newline ends in a line all the same.
+  std::vector<Value> lines = split_lines(heap, subject.text(), false);
+  const std::string_view bytes = subject.text().bytes;
+  if (bytes.empty() || bytes.ends_with('\n')) lines.push_back(heap.text(""));
+  TextBuilder out;
+  for (size_t i = 0; i < lines.size(); ++i) {
+    heap.charge(1 + (indent.size() + lines[i].text().bytes.size()) / 4);
+    if (i > 0) out.append("\n");
+    const bool wanted = i == 0 ? call.boolean(1, false) : with_blank || !lines[i].text().bytes.empty();
+    if (wanted) out.append(indent);
+    out.append(lines[i].text());
+  }
+  return out.finish(heap);
+}
+
+Value filter_truncate(const Invocation& call) {
+  Heap& heap = call.heap();
+  const Value subject = subject_text(call);
+  const Text& text = subject.text();
+  const int64_t width = call.integer(0, 255);
+  const std::string_view end = call.text(2, "...");
+  const int64_t leeway = call.integer(3, 5);
+  const auto n_end = static_cast<int64_t>(n_code_points(end));
+  if (width < n_end || leeway < 0) throw template_error("truncate: expected a length of at least {}", n_end);
+  heap.charge(1 + text.bytes.size() / 16);
+  if (static_cast<int64_t>(n_code_points(text.bytes)) <= width + leeway) return subject;
+  size_t n_kept = byte_offset(text.bytes, static_cast<size_t>(width - n_end));
+  if (!call.boolean(1, false))
+    if (const size_t space = text.bytes.substr(0, n_kept).rfind(' '); space != std::string_view::npos)
+      n_kept = space;
+  TextBuilder out;
+  out.append(heap.part(text, 0, n_kept).text());
+  out.append(end);
+  return out.finish(heap);
+}
+
+Value filter_wordcount(const Invocation& call) {
+  const Value words = split_text(call.heap(), subject_text(call).text(), std::nullopt, -1, false);
+  return Value(length(words));
+}
+
+Value filter_format(const Invocation& call) {
+  return percent_format(call.heap(), subject_text(call).text(), call.rest);
+}
+
+Value filter_string(const Invocation& call) { return subject_text(call); }
+Value filter_escape(const Invocation& call) { return escape_html(call.heap(), call.subject); }
+
+Value filter_safe(const Invocation& call) {
+  Text text = subject_text(call).text();
+  text.markup = true;
+  return call.heap().text(text);
+}
+
+Value filter_urlencode(const Invocation& call) {
+  const Value subject = subject_text(call);
+  const Text& text = subject.text();
+  call.heap().charge(1 + text.bytes.size());
+  TextBuilder out;
+  for (size_t i = 0; i < text.bytes.size(); ++i) {
+    const char c = text.bytes[i];
+    const bool is_plain = (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
+                          std::string_view("_.-~/").find(c) != std::string_view::npos;
+    out.append(is_plain ? std::string(1, c) : fmt::format("%{:02X}", static_cast<uint8_t>(c)),
+               text.input_at(i));
+  }
+  return out.finish(call.heap());
+}
+
+// tojson as Hugging Face sets it: json.dumps, nothing escaped for HTML.
+Value filter_tojson(const Invocation& call) {
+  JsonStyle style;
+  style.ensure_ascii = call.boolean(0, false);
+  style.sort_keys = call.boolean(3, false);
+  const Value& indent = call.arguments[1];
+  if (indent.is_text()) {
+    style.indent = std::string(indent.text().bytes);
+  } else if (call.has(1) && !indent.is_none()) {
+    const auto n_spaces = static_cast<size_t>(std::max<int64_t>(call.integer(1), 0));
+    call.heap().charge(n_spaces);
+    style.indent = std::string(n_spaces, ' ');
+  }
+  if (style.indent) style.item_separator = ",";
+  if (call.has(2) && !call.arguments[2].is_none()) {
+    const std::span<const Value> separators = iterate(call.heap(), call.arguments[2]);
+    if (separators.size() != 2 || !separators[0].is_text() || !separators[1].is_text())
+      throw template_error("tojson: separators are two strings");
+    style.item_separator = separators[0].text().bytes;
+    style.key_separator = separators[1].text().bytes;
+  }
+  return to_json(call.heap(), call.subject, style);
+}
+
+// Numbers and the rest
+
+Value filter_default(const Invocation& call) {
+  const bool is_good = call.boolean(1, false) ? is_true(call.subject) : !call.subject.is_undefined();
+  if (is_good) return call.subject;
+  return call.has(0) ? call.arguments[0] : call.heap().text("");
+}
+
+Value filter_abs(const Invocation& call) {
+  require_defined(call.subject);
+  if (call.subject.is(Kind::real)) return Value(std::fabs(call.subject.number()));
+  if (!call.subject.is_integral())
+    throw template_error("abs: bad operand type: '{}'", type_name(call.subject));
+  if (call.subject.integer() == INT64_MIN) throw template_error("abs: integer overflow");
+  return Value(std::abs(call.subject.integer()));
+}
+
+// The number that a text spells, with blanks around and underscores inside as Python takes them.
+std::optional<double> spelled_number(std::string_view text) {
+  std::string plain;
+  for (const char c : strip_left(strip_right(text)))
+    if (c != '_') plain += c;
+  if (plain.starts_with('+')) plain.erase(0, 1);
+  return parse_number(plain);
+}
+
+Value filter_int(const Invocation& call) {
+  const Value fallback = call.has(0) ? call.arguments[0] : Value(int64_t{0});
+  const int64_t base = call.integer(1, 10);
+  require_defined(call.subject);
+  if (call.subject.is_integral()) return Value(call.subject.integer());
+  std::optional<double> number;
+  if (call.subject.is(Kind::real)) number = call.subject.number();
+  if (call.subject.is_text()) {
+    std::string digits(strip_left(strip_right(call.subject.text().bytes)));
+    std::erase(digits, '_');
+    if (base != 10) {
+      if (base < 2 || base > 36) return fallback;
+      if (digits.size() > 2 && digits[0] == '0' &&
+          std::string_view("xXoObB").find(digits[1]) != std::string_view::npos)
+        digits.erase(0, 2);
+      char* end = nullptr;
+      errno = 0;
+      const int64_t value = std::strtoll(digits.c_str(), &end, static_cast<int>(base));
+      const bool is_whole = !digits.empty() && end == digits.c_str() + digits.size() && errno == 0;
+      return is_whole ? Value(value) : fallback;
+    }
+    if (digits.starts_with('+')) digits.erase(0, 1);
+    if (const auto whole = parse_integer(digits)) return Value(*whole);
+    number = spelled_number(digits);
+  }
+  if (!number || !(std::fabs(*number) < 0x1p63)) return fallback;
+  return Value(static_cast<int64_t>(*number));
+}
+
+Value filter_float(const Invocation& call) {
+  require_defined(call.subject);
+  if (call.subject.is_number()) return Value(call.subject.number());
+  if (call.subject.is_text())
+    if (const auto number = spelled_number(call.subject.text().bytes)) return Value(*number);
+  return call.has(0) ? call.arguments[0] : Value(0.0);
+}
+
+Value filter_round(const Invocation& call) {
+  require_defined(call.subject);
+  if (!call.subject.is_number())
+    throw template_error("round: expected a number, found {}", type_name(call.subject));
+  const int64_t precision = call.integer(0, 0);
+  const std::string_view method = call.text(1, "common");
+  if (std::abs(precision) > 300) throw template_error("round: precision {} is out of range", precision);
+  if (method != "common" && method != "ceil" && method != "floor")
+    throw template_error("round: the method is 'common', 'ceil' or 'floor'");
+  const double scale = std::pow(10.0, static_cast<double>(precision));
+  if (method != "common") {
+    const double scaled = call.subject.number() * scale;
+    return Value((method == "ceil" ? std::ceil(scaled) : std::floor(scaled)) / scale);
+  }
+  if (call.subject.is_integral() && precision >= 0) return Value(call.subject.integer());
+  if (precision < 0 && call.subject.is_integral())
+    return Value(whole_number(Value(std::nearbyint(call.subject.number() * scale) / scale)));
+  if (precision < 0) return Value(std::nearbyint(call.subject.number() * scale) / scale);
+  // Printing rounds the exact value half to even, as Python does.
+  return Value(
+      parse_number(fmt::format("{:.{}f}", call.subject.number(), precision)).value_or(call.subject.number()));
+}
+
+// Unlike the dot, attr never takes an element.
+Value filter_attr(const Invocation& call) {
+  if (!call.subject.is(Kind::dict)) return get_attribute(call.heap(), call.subject, call.text(0));
+  const Value no_elements = call.heap().dict({}, {});
+  const Value found = get_attribute(call.heap(), no_elements, call.text(0));
+  if (!found.is(Kind::callable)) return found;
+  Callable method = found.callable();
+  method.self = call.subject;
+  return call.heap().callable(method);
+}
+
+constexpr std::array<Native, 46> kFilters = {{
+    {"abs", "", filter_abs},
+    {"attr", "name", filter_attr},
+    {"batch", "linecount fill_with?", filter_batch},
+    {"capitalize", "", filter_case<LetterCase::capitalised>},
+    {"center", "width?", filter_center},
+    {"count", "", filter_length},
+    {"d", "default_value? boolean?", filter_default},
+    {"default", "default_value? boolean?", filter_default},
+    {"dictsort", "case_sensitive? by? reverse?", filter_dictsort},
+    {"e", "", filter_escape},
+    {"escape", "", filter_escape},
+    {"first", "", filter_first},
+    {"float", "default?", filter_float},
+    {"format", "...", filter_format},
+    {"groupby", "attribute default? case_sensitive?", filter_groupby},
+    {"indent", "width? first? blank?", filter_indent},
+    {"int", "default? base?", filter_int},
+    {"items", "", filter_items},
+    {"join", "d? attribute?", filter_join},
+    {"last", "", filter_last},
+    {"length", "", filter_length},
+    {"list", "", filter_list},
+    {"lower", "", filter_case<LetterCase::lower>},
+    {"map", "...", filter_map},
+    {"max", "case_sensitive? attribute?", filter_extreme<true>},
+    {"min", "case_sensitive? attribute?", filter_extreme<false>},
+    {"reject", "...", filter_select<false, false>},
+    {"rejectattr", "...", filter_select<true, false>},
+    {"replace", "old new count?", filter_replace},
+    {"reverse", "", filter_reverse},
+    {"round", "precision? method?", filter_round},
+    {"safe", "", filter_safe},
+    {"select", "...", filter_select<false, true>},
+    {"selectattr", "...", filter_select<true, true>},
+    {"slice", "slices fill_with?", filter_slice},
+    {"sort", "reverse? case_sensitive? attribute?", filter_sort},
+    {"string", "", filter_string},
+    {"sum", "attribute? start?", filter_sum},
+    {"title", "", filter_title},
+    {"tojson", "ensure_ascii? indent? separators? sort_keys?", filter_tojson},
+    {"trim", "chars?", filter_trim},
+    {"truncate", "length? killwords? end? leeway?", filter_truncate},
+    {"unique", "case_sensitive? attribute?", filter_unique},
+    {"upper", "", filter_case<LetterCase::upper>},
+    {"urlencode", "", filter_urlencode},
+    {"wordcount", "", filter_wordcount},
+}};
+
+}  // namespace
+
+std::span<const Native> filter_table() { return kFilters; }
+
+}  // namespace ruvllm::text::jinja

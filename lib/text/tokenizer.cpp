@@ -1,0 +1,208 @@
+// Which tokenizer a model asks for: in GGUF metadata, put together from parts here; in a folder, by
+// tokenizer_json.h.
+#include "text/tokenizer.h"
+
+#include "base/error.h"
+#include "base/limits.h"
+#include "base/utf8.h"
+#include "text/byte_alphabet.h"
+#include "text/pipeline.h"
+#include "text/tokenizer_json.h"
+
+#include <algorithm>
+#include <utility>
+
+namespace ruvllm::text {
+namespace {
+
+using format::Metadata;
+
+constexpr std::string_view kMergesKey = "tokenizer.ggml.merges";
+constexpr std::string_view kPreKey = "tokenizer.ggml.pre";
+constexpr std::string_view kCharsmapKey = "tokenizer.ggml.precompiled_charsmap";
+
+// A token that is to be added; absent is an error of the file.
+TokenId required(std::optional<TokenId> token, std::string_view name) {
+  if (!token)
+    throw Error(Errc::corrupt_file,
+                "tokenizer.ggml.add_{}_token is set, but there is no tokenizer.ggml.{}_token_id", name, name);
+  return *token;
+}
+
+// What is added where the file doesn't say.
+struct FramingDefaults {
+  bool bos = false;
+  bool eos = false;
+  bool separator = false;
+};
+
+void add_framing(const Metadata& metadata, FramingDefaults defaults, Pipeline& pipeline) {
+  const SpecialTokens& special = pipeline.vocab->special;
+  const auto flag = [&](std::string_view key, bool otherwise) {
+    return metadata.boolean(key).value_or(otherwise);
+  };
+  if (flag("tokenizer.ggml.add_bos_token", defaults.bos && special.bos))
+    pipeline.before.push_back(required(special.bos, "bos"));
+  const bool adds_eos = flag("tokenizer.ggml.add_eos_token", defaults.eos && special.eos);
+  if (adds_eos) pipeline.after.push_back(required(special.eos, "eos"));
+  if (flag("tokenizer.ggml.add_sep_token", defaults.separator && special.separator && !adds_eos))
+    pipeline.after.push_back(required(special.separator, "sep"));
+}
+
+Pipeline begin_pipeline(Vocab vocab) {
+  Pipeline pipeline;
+  pipeline.added_tokens = rules_by_kind(vocab);
+  pipeline.vocab = std::make_shared<const Vocab>(std::move(vocab));
+  return pipeline;
+}
+
+// Phi-3's control tokens, as its tokenizer.json has them, swallow the white space behind them; GGUF can't say
+// so.
+void apply_phi3_stripping(const Metadata& metadata, Pipeline& pipeline) {
+  if (metadata.string("general.architecture") != "phi3") return;
+  for (AddedTokenRule& rule : pipeline.added_tokens) {
+    const std::string_view spelling = pipeline.vocab->spelling(rule.id);
+    rule.strip_right = spelling != "<unk>" && spelling != "<s>" && spelling != "<|endoftext|>";
+  }
+}
+
+std::span<const std::byte> read_charsmap(const Metadata& metadata) {
+  const format::MetadataValue* value = metadata.find(kCharsmapKey);
+  if (!value) return {};
+  const auto* array = std::get_if<format::MetadataArray>(value);
+  if (!array || (array->type != format::ValueType::u8 && array->type != format::ValueType::i8))
+    throw Error(Errc::corrupt_file, "{} is no array of bytes", kCharsmapKey);
+  return array->bytes;
+}
+
+SentencePieceSettings read_sentencepiece_settings(const Metadata& metadata) {
+  return {.charsmap = read_charsmap(metadata),
+          .charsmap_source = kCharsmapKey,
+          .add_space_prefix = metadata.boolean("tokenizer.ggml.add_space_prefix").value_or(true),
+          .remove_extra_spaces = metadata.boolean("tokenizer.ggml.remove_extra_whitespaces").value_or(false),
+          .escape_spaces = metadata.boolean("tokenizer.ggml.escape_whitespaces").value_or(true)};
+}
+
+std::shared_ptr<const Tokenizer> read_spm(const Metadata& metadata) {
+  Pipeline pipeline = begin_pipeline(read_vocab(metadata));
+  add_framing(metadata, {.bos = true}, pipeline);
+  apply_phi3_stripping(metadata, pipeline);
+  add_sentencepiece_parts(read_sentencepiece_settings(metadata), pipeline);
+  pipeline.subwords = make_spm(pipeline.vocab);
+  return make_pipeline_tokenizer(std::move(pipeline));
+}
+
+std::shared_ptr<const Tokenizer> read_unigram(const Metadata& metadata) {
+  Vocab vocab = read_vocab(metadata);
+  if (!vocab.special.eos) vocab.special.eos = vocab.find("</s>");
+  if (!vocab.special.unknown) vocab.special.unknown = vocab.find("<unk>");
+  vocab.find_end_tokens();
+  Pipeline pipeline = begin_pipeline(std::move(vocab));
+  add_framing(metadata, {.eos = true}, pipeline);
+  add_sentencepiece_parts(read_sentencepiece_settings(metadata), pipeline);
+  pipeline.subwords = make_unigram(pipeline.vocab);
+  return make_pipeline_tokenizer(std::move(pipeline));
+}
+
+// "left right": parts are split at the first space that is not the first character.
+void read_merges(const Metadata& metadata, BpeSettings& settings) {
+  const format::MetadataArray* merges = metadata.array(kMergesKey, format::ValueType::string);
+  if (!merges) {
+    if (settings.rank_by_token) return;
+    throw Error(Errc::corrupt_file, "{} is missing", kMergesKey);
+  }
+  settings.rank_by_token = false;
+  if (merges->n_elements > limits::kMerges)
+    throw Error(Errc::corrupt_file, "{} has {} elements, expected at most {}", kMergesKey, merges->n_elements,
+                limits::kMerges);
+  settings.merges.reserve(merges->n_elements);
+  for (const std::string_view merge : merges->strings) {
+    const size_t space = merge.find(' ', 1);
+    if (space == std::string_view::npos || space + 1 == merge.size())
+      throw Error(Errc::corrupt_file, "{}: merge {} is \"{}\", expected two parts with a space between",
+                  kMergesKey, settings.merges.size(), printable(merge, 40));
+    settings.merges.emplace_back(merge.substr(0, space), merge.substr(space + 1));
+  }
+}
+
+// The pre-tokeniser that the metadata names; an unknown name is replaced, and the warning says by what.
+const PretokenizerRow& choose_pretokenizer(const Metadata& metadata, std::string& warning) {
+  constexpr std::string_view kConsequence = "text may be cut into tokens that the model doesn't know well";
+  const std::optional<std::string_view> name = metadata.string(kPreKey);
+  if (!name) {
+    warning = fmt::format("{} is missing: assumed \"default\"; {}", kPreKey, kConsequence);
+    return *find_pretokenizer("default");
+  }
+  if (const PretokenizerRow* row = find_pretokenizer(*name)) return *row;
+  warning = fmt::format("{} is \"{}\", which is unknown: assumed \"qwen2\"; {}", kPreKey,
+                        printable(*name, 40), kConsequence);
+  return *find_pretokenizer("qwen2");
+}
+
+std::shared_ptr<const Tokenizer> read_bpe(const Metadata& metadata, bool is_gemma4) {
+  Pipeline pipeline = begin_pipeline(read_vocab(metadata));
+  const PretokenizerRow& row =
+      is_gemma4 ? *find_pretokenizer("gemma4") : choose_pretokenizer(metadata, pipeline.warning);
+  const auto has = [&](PretokenizerTrait trait) { return (row.traits & trait) != 0; };
+  const bool separated = has(kAddSeparator);
+  add_framing(metadata, {.bos = separated || has(kAddBos), .separator = separated}, pipeline);
+  BpeSettings settings{.merges = {},
+                       .rank_by_token = has(kRankByToken),
+                       .byte_level = !has(kPlainText),
+                       .ignore_merges = has(kIgnoreMerges),
+                       .source = kMergesKey};
+  read_merges(metadata, settings);
+  if (has(kPlainText)) pipeline.normalisers.push_back(replace_text(" ", std::string(kSpaceSign)));
+  pipeline.bytes_of = has(kPlainText) ? unescape_spaces : from_byte_alphabet;
+  pipeline.cutters.push_back(cut_by_pretokenizer(std::make_shared<const Pretokenizer>(row.patterns)));
+  pipeline.subwords = make_bpe(pipeline.vocab, settings);
+  return make_pipeline_tokenizer(std::move(pipeline));
+}
+
+// Vocabularies of lower-case models hold no capital letter outside their control tokens.
+bool is_cased(const Vocab& vocab) {
+  for (TokenId id = 0; id < vocab.n_tokens(); ++id)
+    if (vocab.kind(id) == TokenKind::normal && !vocab.spelling(id).starts_with('[') &&
+        std::ranges::any_of(vocab.spelling(id), [](char c) { return c >= 'A' && c <= 'Z'; }))
+      return true;
+  return false;
+}
+
+// GGUF spells words with ▁ in front and what goes on inside a word without "##".
+std::shared_ptr<const Tokenizer> read_wordpiece(const Metadata& metadata) {
+  Vocab vocab = read_vocab(metadata);
+  SpecialTokens& special = vocab.special;
+  if (!special.bos) special.bos = special.classifier ? special.classifier : vocab.find("[CLS]");
+  if (!special.separator) special.separator = vocab.find("[SEP]");
+  if (!special.unknown) special.unknown = vocab.find("[UNK]");
+  const bool lower = !is_cased(vocab);
+  Pipeline pipeline = begin_pipeline(std::move(vocab));
+  add_framing(metadata, {.bos = true, .separator = true}, pipeline);
+  pipeline.normalisers.push_back(bert_normaliser({.strip_accents = lower, .lower_case = lower}));
+  pipeline.cutters = bert_cutters();
+  pipeline.subwords = make_wordpiece(
+      pipeline.vocab,
+      {.first_prefix = std::string(kSpaceSign), .continuing_prefix = "", .most_characters = 100});
+  pipeline.bytes_of = unescape_spaces;
+  pipeline.strips_first_space = true;
+  pipeline.cleans_up_spaces = true;
+  return make_pipeline_tokenizer(std::move(pipeline));
+}
+
+}  // namespace
+
+std::shared_ptr<const Tokenizer> make_tokenizer(const format::ModelFile& model) {
+  const Metadata& metadata = model.metadata;
+  const std::optional<std::string_view> kind = metadata.string("tokenizer.ggml.model");
+  if (!model.folder.empty()) return make_tokenizer_of_folder(model.folder);
+  if (!kind) throw Error(Errc::corrupt_file, "tokenizer.ggml.model is missing");
+  if (*kind == "llama") return read_spm(metadata);
+  if (*kind == "gpt2") return read_bpe(metadata, false);
+  if (*kind == "gemma4") return read_bpe(metadata, true);
+  if (*kind == "t5") return read_unigram(metadata);
+  if (*kind == "bert") return read_wordpiece(metadata);
+  throw Error(Errc::corrupt_file, "tokenizer.ggml.model is \"{}\", expected llama, gpt2, gemma4, t5 or bert",
+              printable(*kind, 40));
+}
+
+}  // namespace ruvllm::text
