@@ -1,0 +1,172 @@
+#include "model/hparams.h"
+
+#include "base/checked.h"
+#include "base/utf8.h"
+
+#include <cmath>
+
+namespace ruvllm::model {
+namespace {
+
+using format::Metadata;
+using format::ValueType;
+
+/// Reads keys of one architecture; every answer is in range or an Error naming the key.
+class Reader {
+ public:
+  Reader(const Metadata& metadata, std::string_view architecture, uint32_t n_layers)
+      : metadata_(metadata), prefix_(std::string(architecture) + "."), n_layers_(n_layers) {}
+
+  std::optional<uint32_t> integer(std::string_view name, uint64_t least, uint64_t most) const {
+    const std::string key = prefix_ + std::string(name);
+    std::optional<int64_t> value = uniform_array(key);
+    if (!value) value = metadata_.integer(key);
+    if (value &&
+        (*value < 0 || static_cast<uint64_t>(*value) < least || static_cast<uint64_t>(*value) > most))
+      throw Error(Errc::corrupt_file, "{} is {}, expected {} to {}", key, *value, least, most);
+    return value ? std::optional(static_cast<uint32_t>(*value)) : std::nullopt;
+  }
+
+  std::optional<float> number(std::string_view name, double least, double most) const {
+    const std::string key = prefix_ + std::string(name);
+    const std::optional<double> value = metadata_.number(key);
+    if (value && !(*value >= least && *value <= most))  // written so that NaN fails
+      throw Error(Errc::corrupt_file, "{} is {}, expected {} to {}", key, *value, least, most);
+    return value ? std::optional(static_cast<float>(*value)) : std::nullopt;
+  }
+
+  std::optional<bool> flag(std::string_view name) const {
+    return metadata_.boolean(prefix_ + std::string(name));
+  }
+  std::optional<std::string_view> string(std::string_view name) const {
+    return metadata_.string(prefix_ + std::string(name));
+  }
+
+  [[noreturn]] void missing(std::string_view name) const {
+    throw Error(Errc::corrupt_file, "{}{} is missing", prefix_, name);
+  }
+
+ private:
+  /// Some converters write one number a layer. Layers that differ are another architecture than we know.
+  std::optional<int64_t> uniform_array(const std::string& key) const {
+    const format::MetadataValue* value = metadata_.find(key);
+    if (!value || format::type_of(*value) != ValueType::array) return std::nullopt;
+    const format::MetadataArray* array = metadata_.array(key, ValueType::i64);
+    if (array->n_elements != n_layers_)
+      throw Error(Errc::corrupt_file, "{} has {} elements for {} layers", key, array->n_elements, n_layers_);
+    for (uint64_t i = 1; i < array->n_elements; ++i)
+      if (array->integer(i) != array->integer(0))
+        throw Error(Errc::corrupt_file, "{} differs between layers, which is not supported", key);
+    return array->integer(0);
+  }
+
+  const Metadata& metadata_;
+  std::string prefix_;
+  uint32_t n_layers_;
+};
+
+std::string_view architecture_name(const Metadata& metadata) {
+  const std::optional<std::string_view> name = metadata.string("general.architecture");
+  if (!name) throw Error(Errc::corrupt_file, "general.architecture is missing");
+  return *name;
+}
+
+/// The vocabulary is what the tokenizer lists; a model without one states its size.
+uint32_t vocabulary_size(const format::ModelFile& file, std::string_view architecture) {
+  const Metadata& metadata = file.metadata;
+  if (const format::MetadataArray* tokens = metadata.array("tokenizer.ggml.tokens", ValueType::string)) {
+    if (tokens->n_elements == 0 || tokens->n_elements > limits::kVocabularyTokens)
+      throw Error(Errc::corrupt_file, "tokenizer.ggml.tokens has {} elements, expected 1 to {}",
+                  tokens->n_elements, limits::kVocabularyTokens);
+    return static_cast<uint32_t>(tokens->n_elements);
+  }
+  const Reader reader(metadata, architecture, 0);
+  if (const auto stated = reader.integer("vocab_size", 1, limits::kVocabularyTokens)) return *stated;
+  throw Error(Errc::corrupt_file,
+              "neither tokenizer.ggml.tokens nor {}.vocab_size says how many tokens there are", architecture);
+}
+
+/// Relations between values that are each in range.
+void check_relations(const HyperParameters& h) {
+  const auto require = [&](bool holds, std::string_view name, uint64_t value, std::string_view wish) {
+    if (!holds) throw Error(Errc::corrupt_file, "{}.{} is {}, {}", h.arch->name, name, value, wish);
+  };
+  require(h.n_heads % h.n_kv_heads == 0, "attention.head_count_kv", h.n_kv_heads,
+          fmt::format("which doesn't divide attention.head_count, {}", h.n_heads));
+  require(h.head_dimension > 0, "attention.head_count", h.n_heads,
+          fmt::format("more than embedding_length, {}", h.width));
+  require(h.head_dimension == h.value_dimension, "attention.value_length", h.value_dimension,
+          fmt::format("expected attention.key_length, {}", h.head_dimension));
+  require(h.rope_dimensions <= h.head_dimension && h.rope_dimensions % 2 == 0, "rope.dimension_count",
+          h.rope_dimensions,
+          fmt::format("expected an even number up to the head size, {}", h.head_dimension));
+  require(h.n_experts_used <= h.n_experts, "expert_used_count", h.n_experts_used,
+          fmt::format("more than expert_count, {}", h.n_experts));
+  require(h.n_experts == 0 || h.n_experts_used > 0, "expert_used_count", h.n_experts_used,
+          "expected 1 or more");
+  if (h.epsilon() == 0)
+    throw Error(Errc::corrupt_file, "{}.attention.layer_norm_{}epsilon is missing", h.arch->name,
+                h.arch->norm == NormKind::rms ? "rms_" : "");
+}
+
+}  // namespace
+
+float HyperParameters::score_scale() const {
+  if (attention_scale != 0) return attention_scale;
+  const bool is_wide = arch->wide_query_layers != 0 && n_layers == arch->wide_query_layers;
+  const double dimension = is_wide ? static_cast<double>(width) / n_heads : head_dimension;
+  return static_cast<float>(1.0 / std::sqrt(dimension));
+}
+
+float HyperParameters::input_scale() const {
+  const float scale = arch->embedding_times_sqrt_width ? std::sqrt(static_cast<float>(width)) : 1.0f;
+  return scale * embedding_scale;
+}
+
+HyperParameters read_hyper_parameters(const format::ModelFile& file) {
+  HyperParameters h;
+  const std::string_view name = architecture_name(file.metadata);
+  const ArchSpec& arch = find_architecture(name);
+  h.arch = &arch;
+
+  constexpr auto REQUIRED = std::nullopt;
+  const auto resolve = [](auto& field, const Reader& reader, const auto& found, const char* key,
+                          const auto fallback) {
+    if (found)
+      field = *found;
+    else if constexpr (std::is_same_v<std::remove_const_t<decltype(fallback)>, std::nullopt_t>)
+      reader.missing(key);
+    else
+      field = static_cast<std::remove_reference_t<decltype(field)>>(fallback);
+  };
+#define INTEGER(field, key, least, most, fallback)                             \
+  {                                                                            \
+    const Reader reader(file.metadata, name, h.n_layers);                      \
+    resolve(h.field, reader, reader.integer(key, least, most), key, fallback); \
+  }
+#define NUMBER(field, key, least, most, fallback)                             \
+  {                                                                           \
+    const Reader reader(file.metadata, name, h.n_layers);                     \
+    resolve(h.field, reader, reader.number(key, least, most), key, fallback); \
+  }
+#define FLAG(field, key, fallback)                             \
+  {                                                            \
+    const Reader reader(file.metadata, name, h.n_layers);      \
+    resolve(h.field, reader, reader.flag(key), key, fallback); \
+  }
+#include "model/hparams.def"
+#undef INTEGER
+#undef NUMBER
+#undef FLAG
+
+  const Reader reader(file.metadata, name, h.n_layers);
+  if (const auto scaling = reader.string("rope.scaling.type");
+      scaling && !tensor::find_rope_scaling(*scaling, h.rope_scaling))
+    throw Error(Errc::corrupt_file, "{}.rope.scaling.type is \"{}\", which is unknown", name,
+                printable(*scaling, 64));
+  h.n_vocabulary = vocabulary_size(file, name);
+  check_relations(h);
+  return h;
+}
+
+}  // namespace ruvllm::model
