@@ -1,0 +1,142 @@
+#include "quant/budget.h"
+
+#include "base/error.h"
+#include "base/strings.h"
+
+#include <algorithm>
+#include <limits>
+#include <numeric>
+
+namespace ruvllm::quant {
+namespace {
+
+constexpr uint64_t kSteps = 8192;
+
+/// What a matrix may become, from small to large.
+constexpr Format kLadder[] = {Format::IQ2_XXS, Format::IQ2_XS, Format::IQ2_S, Format::Q2_K, Format::IQ3_XXS,
+                              Format::IQ3_S,   Format::IQ4_XS, Format::Q4_K,  Format::Q5_K, Format::Q6_K,
+                              Format::Q8_0,    Format::IQ4_NL, Format::Q5_0,  Format::F16};
+
+/// Rows of a matrix that are measured: spread evenly, as many as hold this many values.
+constexpr uint64_t kSampleValues = 64 * 1024;
+
+/// Errors in the output matrix go straight into the logits, and no later layer makes up for them.
+constexpr double kOutputWeight = 4.0;
+
+double relative_error(const format::Tensor& tensor, Format format, const Importance& importance) {
+  const uint64_t n_columns = tensor.n_columns(), n_rows = tensor.n_rows();
+  const uint64_t n_sampled = std::clamp<uint64_t>(kSampleValues / n_columns, 1, n_rows);
+  const uint64_t row_bytes = tensor::row_bytes(tensor.format, n_columns);
+  const kernels::KernelSet& set = kernels::active();
+  std::vector<float> values(n_columns), decoded(n_columns);
+  std::vector<std::byte> blocks(tensor::row_bytes(format, n_columns));
+  double miss = 0, size = 0;
+  for (uint64_t i = 0; i < n_sampled; ++i) {
+    const uint64_t row = i * n_rows / n_sampled;
+    set[tensor.format].decode(tensor.bytes.data() + row * row_bytes, values.data(), n_columns);
+    const std::span<const float> weights = importance.of_row(tensor, row);
+    set.encode[static_cast<uint32_t>(format)](values.data(), weights.empty() ? nullptr : weights.data(),
+                                              n_columns, blocks.data(), kernels::Search::fast);
+    set[format].decode(blocks.data(), decoded.data(), n_columns);
+    for (uint64_t j = 0; j < n_columns; ++j) {
+      const double weight = weights.empty() ? 1.0 : static_cast<double>(weights[j]);
+      const double value = static_cast<double>(values[j]),
+                   difference = static_cast<double>(decoded[j]) - value;
+      miss += weight * difference * difference;
+      size += weight * value * value;
+    }
+  }
+  return size > 0 ? miss / size : 0;
+}
+
+}  // namespace
+
+std::vector<size_t> fit_budget(std::span<const std::vector<BudgetOption>> lists, uint64_t limit_bytes) {
+  uint64_t least_bytes = 0;
+  for (const std::vector<BudgetOption>& list : lists) {
+    RUVLLM_ASSERT(!list.empty());
+    least_bytes += std::ranges::min(list, {}, &BudgetOption::n_bytes).n_bytes;
+  }
+  if (least_bytes > limit_bytes)
+    throw Error(Errc::usage, "{} are too few: the smallest formats take {}", format_bytes(limit_bytes),
+                format_bytes(least_bytes));
+
+  // Bytes beyond the smallest option are what there is to spend.
+  const uint64_t spare = limit_bytes - least_bytes;
+  const uint64_t step = std::max<uint64_t>(1, (spare + kSteps - 1) / kSteps);
+  const size_t n_steps = static_cast<size_t>(spare / step);
+  constexpr double kNever = std::numeric_limits<double>::infinity();
+  std::vector<double> cost(n_steps + 1, 0.0);  // least cost with at most so many steps spent
+  std::vector<std::vector<uint8_t>> chosen;
+  for (const std::vector<BudgetOption>& list : lists) {
+    RUVLLM_ASSERT(list.size() <= 255);
+    const uint64_t smallest = std::ranges::min(list, {}, &BudgetOption::n_bytes).n_bytes;
+    std::vector<double> next(n_steps + 1, kNever);
+    std::vector<uint8_t> picks(n_steps + 1, 0);
+    for (size_t option = 0; option < list.size(); ++option) {
+      const size_t price = static_cast<size_t>((list[option].n_bytes - smallest + step - 1) / step);
+      for (size_t spent = price; spent <= n_steps; ++spent) {
+        const double total = cost[spent - price] + list[option].cost;
+        if (total < next[spent]) {
+          next[spent] = total;
+          picks[spent] = static_cast<uint8_t>(option);
+        }
+      }
+    }
+    cost = std::move(next);
+    chosen.push_back(std::move(picks));
+  }
+
+  std::vector<size_t> result(lists.size());
+  size_t left = n_steps;
+  for (size_t i = lists.size(); i-- > 0;) {
+    const uint64_t smallest = std::ranges::min(lists[i], {}, &BudgetOption::n_bytes).n_bytes;
+    result[i] = chosen[i][left];
+    left -= static_cast<size_t>((lists[i][result[i]].n_bytes - smallest + step - 1) / step);
+  }
+  return result;
+}
+
+std::vector<Choice> choose_formats_for_size(
+    const format::ModelFile& model, const Recipe& recipe, const Importance& importance, uint64_t limit_bytes,
+    ThreadPool& pool, const std::function<void(uint64_t done, uint64_t total)>& progress) {
+  std::vector<Choice> choices = choose_formats(model, recipe);
+  std::vector<size_t> free;  // tensors whose format is to be chosen
+  uint64_t fixed_bytes = 0;
+  for (size_t i = 0; i < choices.size(); ++i) {
+    if (choices[i].is_free) {
+      free.push_back(i);
+    } else {
+      fixed_bytes +=
+          tensor::row_bytes(choices[i].format, model.tensors[i].n_columns()) * model.tensors[i].n_rows();
+    }
+  }
+  if (fixed_bytes > limit_bytes)
+    throw Error(Errc::usage, "{} are too few: tensors that are not free take {}", format_bytes(limit_bytes),
+                format_bytes(fixed_bytes));
+
+  std::vector<std::vector<Format>> formats(free.size());
+  std::vector<std::vector<BudgetOption>> lists(free.size());
+  uint64_t n_done = 0;
+  for (size_t f = 0; f < free.size(); ++f) {
+    const format::Tensor& tensor = model.tensors[free[f]];
+    for (const Format format : kLadder)
+      if (tensor.n_columns() % tensor::traits(format).block_values == 0) formats[f].push_back(format);
+    lists[f].resize(formats[f].size());
+    const double weight = choices[free[f]].is_output ? kOutputWeight : 1.0;
+    pool.for_each_tile(formats[f].size(), [&](size_t k, int) {
+      lists[f][k] = {tensor::row_bytes(formats[f][k], tensor.n_columns()) * tensor.n_rows(),
+                     weight * relative_error(tensor, formats[f][k], importance)};
+    });
+    model.files[tensor.file_index].give_back(tensor.bytes);
+    if (progress) progress(++n_done, free.size());
+  }
+  const std::vector<size_t> picks = fit_budget(lists, limit_bytes - fixed_bytes);
+  for (size_t f = 0; f < free.size(); ++f) {
+    choices[free[f]].format = formats[f][picks[f]];
+    choices[free[f]].wanted.reset();
+  }
+  return choices;
+}
+
+}  // namespace ruvllm::quant

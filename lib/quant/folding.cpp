@@ -1,0 +1,142 @@
+#include "quant/folding.h"
+
+#include "base/error.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <optional>
+#include <string>
+
+namespace ruvllm::quant {
+namespace {
+
+/// Powers of importance that are tried; 0 leaves everything as it is.
+constexpr double kPowers[] = {0.0, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.4, 0.5};
+/// Values of each matrix that are measured, in rows spread evenly.
+constexpr uint64_t kSampleValues = 128 * 1024;
+/// Scales stay within this factor of each other's middle.
+constexpr double kMostScale = 64.0;
+
+/// A norm and the matrices that its output goes into.
+struct Fold {
+  size_t norm;
+  std::vector<size_t> matrices;
+};
+
+class Finder {
+ public:
+  explicit Finder(const format::ModelFile& model) : model_(model) {}
+
+  std::vector<Fold> find() {
+    const std::string architecture(model_.metadata.string("general.architecture").value_or(""));
+    const int64_t n_layers = model_.metadata.integer(architecture + ".block_count").value_or(0);
+    std::vector<Fold> folds;
+    for (int64_t layer = 0; layer < n_layers; ++layer) {
+      prefix_ = fmt::format("blk.{}.", layer);
+      // One norm for attention and feed-forward, or a second one beside it: not the plain arrangement.
+      if (!index_of("ffn_norm.weight") || index_of("attn_norm_2.weight")) continue;
+      add(folds, "attn_norm", {"attn_q.weight", "attn_k.weight", "attn_v.weight", "attn_qkv.weight"});
+      if (!index_of("ffn_gate_inp.weight")) add(folds, "ffn_norm", {"ffn_gate.weight", "ffn_up.weight"});
+    }
+    return folds;
+  }
+
+ private:
+  void add(std::vector<Fold>& folds, const std::string& norm, std::initializer_list<const char*> consumers) {
+    const std::optional<size_t> weight = index_of(norm + ".weight");
+    if (!weight || index_of(norm + ".bias") || model_.tensors[*weight].format != Format::F32) return;
+    Fold fold{*weight, {}};
+    for (const char* consumer : consumers)
+      if (const auto index = index_of(consumer)) fold.matrices.push_back(*index);
+    if (!fold.matrices.empty()) folds.push_back(std::move(fold));
+  }
+
+  std::optional<size_t> index_of(const std::string& part) const {
+    const format::Tensor* tensor = model_.find(prefix_ + part);
+    if (tensor == nullptr) return std::nullopt;
+    return static_cast<size_t>(tensor - model_.tensors.data());
+  }
+
+  const format::ModelFile& model_;
+  std::string prefix_;
+};
+
+/// importance^power, the largest and the smallest equally far from 1.
+std::vector<float> make_scales(std::span<const float> importance, double power) {
+  std::vector<double> logs;
+  for (const float weight : importance) logs.push_back(power * std::log(static_cast<double>(weight)));
+  const auto [low, high] = std::ranges::minmax(logs);
+  std::vector<float> scales;
+  for (const double log : logs)
+    scales.push_back(
+        static_cast<float>(std::clamp(std::exp(log - 0.5 * (low + high)), 1 / kMostScale, kMostScale)));
+  return scales;
+}
+
+/// sum importance (Q(w s) / s - w)^2 over a sample of rows.
+double error_with(const format::Tensor& tensor, Format format, std::span<const float> importance,
+                  std::span<const float> scales) {
+  const uint64_t n_columns = tensor.n_columns(), n_rows = tensor.n_rows();
+  const uint64_t n_sampled = std::clamp<uint64_t>(kSampleValues / n_columns, 1, n_rows);
+  const kernels::KernelSet& set = kernels::active();
+  std::vector<float> values(n_columns), scaled(n_columns), decoded(n_columns), weights(n_columns);
+  std::vector<std::byte> blocks(tensor::row_bytes(format, n_columns));
+  for (uint64_t j = 0; j < n_columns; ++j) weights[j] = importance[j] / (scales[j] * scales[j]);
+  double error = 0;
+  for (uint64_t i = 0; i < n_sampled; ++i) {
+    const uint64_t row = i * n_rows / n_sampled;
+    set[tensor.format].decode(tensor.bytes.data() + row * tensor::row_bytes(tensor.format, n_columns),
+                              values.data(), n_columns);
+    for (uint64_t j = 0; j < n_columns; ++j) scaled[j] = values[j] * scales[j];
+    set.encode[static_cast<uint32_t>(format)](scaled.data(), weights.data(), n_columns, blocks.data(),
+                                              kernels::Search::fast);
+    set[format].decode(blocks.data(), decoded.data(), n_columns);
+    for (uint64_t j = 0; j < n_columns; ++j) {
+      const double miss = static_cast<double>(decoded[j] - scaled[j]);
+      error += static_cast<double>(weights[j]) * miss * miss;
+    }
+  }
+  return error;
+}
+
+}  // namespace
+
+bool Folding::empty() const {
+  return std::ranges::all_of(scales_, [](const std::vector<float>& scales) { return scales.empty(); });
+}
+
+Folding choose_folding(const format::ModelFile& model, std::span<const Choice> choices,
+                       const Importance& importance, ThreadPool& pool,
+                       const std::function<void(uint64_t done, uint64_t total)>& progress) {
+  RUVLLM_ASSERT(choices.size() == model.tensors.size());
+  Folding folding(model.tensors.size());
+  const std::vector<Fold> folds = Finder(model).find();
+  uint64_t n_done = 0;
+  for (const Fold& fold : folds) {
+    // All matrices meet the same input, and so have the same importance.
+    const std::span<const float> weights = importance.of_row(model.tensors[fold.matrices.front()], 0);
+    if (!weights.empty()) {
+      double errors[std::size(kPowers)] = {};
+      pool.for_each_tile(std::size(kPowers), [&](size_t k, int) {
+        const std::vector<float> scales = make_scales(weights, kPowers[k]);
+        for (const size_t matrix : fold.matrices)
+          if (tensor::traits(choices[matrix].format).is_quantised)
+            errors[k] += error_with(model.tensors[matrix], choices[matrix].format, weights, scales);
+      });
+      const size_t best = static_cast<size_t>(std::ranges::min_element(errors) - errors);
+      if (best > 0) {
+        const std::vector<float> scales = make_scales(weights, kPowers[best]);
+        for (const size_t matrix : fold.matrices) folding.set(matrix, scales);
+        std::vector<float> inverses;
+        for (const float scale : scales) inverses.push_back(1.0f / scale);
+        folding.set(fold.norm, std::move(inverses));
+      }
+    }
+    if (progress) progress(++n_done, folds.size());
+  }
+  return folding;
+}
+
+}  // namespace ruvllm::quant

@@ -1,0 +1,45 @@
+#include "quant/importance.h"
+
+#include "base/error.h"
+#include "base/utf8.h"
+
+#include <algorithm>
+#include <cmath>
+
+namespace ruvllm::quant {
+
+void Importance::set(std::string tensor_name, std::vector<float> values) {
+  double sum = 0.0;
+  for (const float value : values) {
+    if (!(value >= 0.0f) || !std::isfinite(value))
+      throw Error(Errc::corrupt_file, "importance of {}: {} is no weight", printable(tensor_name), value);
+    sum += static_cast<double>(value);
+  }
+  if (!(sum > 0.0)) return;  // nothing was seen: as good as unknown
+  const float least = static_cast<float>(sum / static_cast<double>(values.size()) * 1e-3);
+  for (float& value : values) value = std::max(value, least);
+  by_tensor_.insert_or_assign(std::move(tensor_name), std::move(values));
+}
+
+std::span<const float> Importance::of_row(const format::Tensor& tensor, uint64_t row) const {
+  const auto found = by_tensor_.find(tensor.name);
+  if (found == by_tensor_.end()) return {};
+  const std::vector<float>& values = found->second;
+  const uint64_t n_columns = tensor.n_columns();
+  if (values.size() == n_columns) return values;
+  const uint64_t rows_of_expert = tensor.dimensions.size() > 1 ? tensor.dimensions[1] : 1;
+  return std::span(values).subspan(row / rows_of_expert * n_columns, n_columns);
+}
+
+void Importance::check_shapes(const format::ModelFile& model) const {
+  for (const auto& [name, values] : by_tensor_) {
+    const format::Tensor* tensor = model.find(name);
+    if (tensor == nullptr) continue;
+    const uint64_t n_experts = tensor->dimensions.size() > 2 ? tensor->dimensions[2] : 1;
+    if (values.size() == tensor->n_columns() || values.size() == tensor->n_columns() * n_experts) continue;
+    throw Error(Errc::corrupt_file, "importance of {}: {} weights for {} columns; it is of another model",
+                printable(name), values.size(), tensor->n_columns());
+  }
+}
+
+}  // namespace ruvllm::quant

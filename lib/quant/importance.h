@@ -1,0 +1,36 @@
+// How much each input column of each weight matrix matters: the mean square of the activations that it meets.
+// Gathered from a forward pass or read from a file (format/imatrix_file.h). Tested by
+// tests/quant/importance_test.cpp.
+#pragma once
+
+#include "format/model_file.h"
+
+#include <map>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace ruvllm::quant {
+
+class Importance {
+ public:
+  /// `values`: n_columns weights of a matrix, or n_columns for each expert. Weights that are zero or tiny are
+  /// raised to a thousandth of the mean: what was never seen may still be needed. Throws Errc::corrupt_file
+  /// on a weight that is negative or no number.
+  void set(std::string tensor_name, std::vector<float> values);
+
+  bool empty() const { return by_tensor_.empty(); }
+  size_t n_tensors() const { return by_tensor_.size(); }
+  const std::map<std::string, std::vector<float>, std::less<>>& tensors() const { return by_tensor_; }
+
+  /// The n_columns weights of row `row` of a tensor, or an empty span where nothing is known of it.
+  std::span<const float> of_row(const format::Tensor& tensor, uint64_t row) const;
+  /// Throws Errc::corrupt_file naming the tensor whose columns are not as many as its weights here.
+  void check_shapes(const format::ModelFile& model) const;
+
+ private:
+  std::map<std::string, std::vector<float>, std::less<>> by_tensor_;
+};
+
+}  // namespace ruvllm::quant
