@@ -1,0 +1,130 @@
+#include "train/dataset.h"
+
+#include "base/error.h"
+#include "base/file.h"
+#include "base/limits.h"
+#include "base/random.h"
+#include "base/strings.h"
+
+#include <algorithm>
+#include <numeric>
+
+namespace ruvllm::train {
+namespace {
+
+constexpr uint64_t kDataBytes = 16ull << 30;
+
+Document make_document(const std::vector<TextPiece>& pieces, const text::Tokenizer& tokenizer) {
+  Document document;
+  const auto append = [&](int32_t token, bool is_target) {
+    document.tokens.push_back(token);
+    document.is_target.push_back(is_target);
+  };
+  if (tokenizer.adds_bos() && tokenizer.bos()) append(*tokenizer.bos(), false);
+  for (const TextPiece& piece : pieces)
+    for (const int32_t token :
+         tokenizer.encode(piece.text, {.add_special = false, .parse_special = piece.parse_special}))
+      append(token, piece.is_target);
+  return document;
+}
+
+// A text that the model is to write to its end learns the end, too.
+void append_end(Document& document, const text::Tokenizer& tokenizer) {
+  if (!tokenizer.eos()) return;
+  document.tokens.push_back(*tokenizer.eos());
+  document.is_target.push_back(1);
+}
+
+Document document_of_line(const OrderedJson& line, const text::Tokenizer& tokenizer,
+                          const ChatRenderer& render_chat) {
+  const auto text_of = [&](const char* key) -> std::string {
+    if (!line.contains(key) || !line[key].is_string())
+      throw Error(Errc::corrupt_file, "\"{}\" is no string", key);
+    return line[key].get<std::string>();
+  };
+  if (!line.is_object()) throw Error(Errc::corrupt_file, "expected an object");
+  if (line.contains("messages")) {
+    if (!render_chat)
+      throw Error(Errc::corrupt_file, "\"messages\" need a chat template, and the model has none");
+    return make_document(render_chat(line["messages"]), tokenizer);
+  }
+  Document document;
+  if (line.contains("prompt"))
+    document = make_document({{text_of("prompt"), false}, {text_of("completion"), true}}, tokenizer);
+  else
+    document = make_document({{text_of("text"), true}}, tokenizer);
+  append_end(document, tokenizer);
+  return document;
+}
+
+}  // namespace
+
+std::vector<Document> read_documents(std::span<const std::filesystem::path> files,
+                                     const text::Tokenizer& tokenizer, const ChatRenderer& render_chat) {
+  std::vector<Document> documents;
+  for (const std::filesystem::path& file : files) {
+    const std::string content = read_file(file, kDataBytes);
+    if (file.extension() != ".jsonl") {
+      documents.push_back(make_document({{content, true}}, tokenizer));
+      continue;
+    }
+    size_t number = 0;
+    for (const std::string_view line : split(content, '\n')) {
+      ++number;
+      if (trim(line).empty()) continue;
+      const std::string where = fmt::format("{}:{}", file.string(), number);
+      try {
+        documents.push_back(document_of_line(parse_ordered_json(line, "JSON"), tokenizer, render_chat));
+      } catch (const Error& error) {
+        throw with_context(error, where);
+      }
+    }
+  }
+  std::erase_if(documents, [](const Document& document) { return document.tokens.size() < 2; });
+  if (documents.empty()) throw Error(Errc::corrupt_file, "the training data holds no text");
+  return documents;
+}
+
+BatchMaker::BatchMaker(std::vector<Document> documents, size_t sequence_tokens, size_t batch_tokens,
+                       uint64_t seed)
+    : batch_tokens_(batch_tokens), seed_(seed) {
+  RUVLLM_ASSERT(sequence_tokens >= 2 && batch_tokens >= sequence_tokens);
+  // A piece predicts each of its tokens but the first, so pieces of one document overlap by one token.
+  for (const Document& document : documents)
+    for (size_t first = 0; first + 1 < document.tokens.size(); first += sequence_tokens) {
+      const auto begin = static_cast<ptrdiff_t>(first);
+      const auto end = static_cast<ptrdiff_t>(std::min(first + sequence_tokens + 1, document.tokens.size()));
+      pieces_.push_back({{document.tokens.begin() + begin, document.tokens.begin() + end},
+                         {document.is_target.begin() + begin, document.is_target.begin() + end}});
+    }
+}
+
+uint64_t BatchMaker::n_tokens() const {
+  return std::accumulate(pieces_.begin(), pieces_.end(), uint64_t{0},
+                         [](uint64_t sum, const Document& piece) { return sum + piece.tokens.size() - 1; });
+}
+
+const std::vector<Batch>& BatchMaker::epoch(uint64_t number) {
+  if (number == current_) return batches_;
+  current_ = number;
+  batches_.clear();
+  std::vector<size_t> order(pieces_.size());
+  std::iota(order.begin(), order.end(), size_t{0});
+  Random random = Random(seed_).split(number);
+  for (size_t i = order.size(); i > 1; --i) std::swap(order[i - 1], order[random.below(i)]);
+  for (const size_t which : order) {
+    const Document& piece = pieces_[which];
+    const size_t n = piece.tokens.size() - 1;
+    if (batches_.empty() || batches_.back().tokens.size() + n > batch_tokens_)
+      batches_.push_back({{}, {}, {0}});
+    Batch& batch = batches_.back();
+    for (size_t i = 0; i < n; ++i) {
+      batch.tokens.push_back(piece.tokens[i]);
+      batch.targets.push_back(piece.is_target[i + 1] ? piece.tokens[i + 1] : -1);
+    }
+    batch.starts.push_back(static_cast<uint32_t>(batch.tokens.size()));
+  }
+  return batches_;
+}
+
+}  // namespace ruvllm::train

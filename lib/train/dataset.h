@@ -1,0 +1,64 @@
+// Training text: files to documents, documents to batches.
+//
+// A document is one text (a .txt file cut at --sequence tokens, or one line of a .jsonl file); attention
+// never crosses from one to the next. Order and packing depend on nothing but the seed and the epoch, so that
+// a resumed run sees the batches that an uninterrupted one would have. Tested by
+// tests/train/dataset_test.cpp.
+#pragma once
+
+#include "base/json.h"
+#include "text/tokenizer.h"
+#include "train/network.h"
+
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <span>
+#include <string>
+#include <vector>
+
+namespace ruvllm::train {
+
+/// Tokens, and which of them are to be learned: loss[i] says whether token i is a target.
+struct Document {
+  std::vector<int32_t> tokens;
+  std::vector<uint8_t> is_target;
+};
+
+/// Text in pieces: the model learns the pieces that are its own (a completion, the assistant's turns).
+struct TextPiece {
+  std::string text;
+  bool is_target = true;
+  bool parse_special = false;
+};
+
+/// Renders chat messages ({"role":..,"content":..} objects) to pieces by the model's own template.
+using ChatRenderer = std::function<std::vector<TextPiece>(const OrderedJson& messages)>;
+
+/// Reads .jsonl (`text`, `prompt` and `completion`, or `messages`) and plain text files. Throws
+/// Errc::corrupt_file naming file and line.
+std::vector<Document> read_documents(std::span<const std::filesystem::path> files,
+                                     const text::Tokenizer& tokenizer, const ChatRenderer& render_chat);
+
+/// Deals documents out in batches.
+class BatchMaker {
+ public:
+  /// Documents longer than `sequence_tokens` are cut; a batch holds at most `batch_tokens` (>=
+  /// sequence_tokens).
+  BatchMaker(std::vector<Document> documents, size_t sequence_tokens, size_t batch_tokens, uint64_t seed);
+
+  /// Batches of an epoch; the number differs little between epochs.
+  const std::vector<Batch>& epoch(uint64_t number);
+  /// Batches of epoch 0: how a schedule is planned.
+  size_t n_batches() { return epoch(0).size(); }
+  uint64_t n_tokens() const;
+
+ private:
+  std::vector<Document> pieces_;
+  size_t batch_tokens_;
+  uint64_t seed_;
+  uint64_t current_ = UINT64_MAX;
+  std::vector<Batch> batches_;
+};
+
+}  // namespace ruvllm::train

@@ -1,0 +1,65 @@
+// A whole training run, phase by phase: read the data, train, evaluate, export, verify; with checkpoints on
+// the way. What a terminal, a log or a plot makes of it is the observer's business. Tested by
+// tests/train/run_test.cpp.
+#pragma once
+
+#include "train/qat.h"
+#include "train/trainer.h"
+
+#include <atomic>
+#include <filesystem>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace ruvllm::train {
+
+struct RunOptions {
+  std::vector<std::filesystem::path> data;
+  std::filesystem::path output;
+  std::optional<std::filesystem::path> evaluation;  ///< text that is not trained on
+  std::string target = "F32";                       ///< type of weight matrices in the output
+  TrainerOptions trainer;
+  QatOptions qat;
+  size_t sequence_tokens = 256;
+  size_t batch_tokens = 2048;
+  uint64_t seed = 1;
+  std::optional<std::filesystem::path> checkpoint_folder;
+  uint64_t checkpoint_every = 200;  ///< steps
+  bool resume = false;
+};
+
+struct RunObserver {
+  std::function<void(std::string_view phase)> on_phase;
+  std::function<void(const StepReport&)> on_step;
+  std::function<void(std::string_view what, const Evaluation&)> on_evaluation;
+  std::function<void(std::string_view text)> on_note;
+};
+
+struct RunResult {
+  uint64_t n_steps = 0;
+  float last_loss = 0;
+  std::optional<Evaluation> before, after, exported;
+  uint64_t file_bytes = 0;
+  double bits_per_weight = 0;
+};
+
+/// What is trained: a network, the metadata its file gets, its tokenizer, and a teacher where there is one.
+struct Subject {
+  std::unique_ptr<Network> network;
+  std::unique_ptr<Network> teacher;
+  format::Metadata metadata;
+  std::shared_ptr<const format::ModelFile> file;  ///< what metadata points into; may be null
+  std::shared_ptr<const text::Tokenizer> tokenizer;
+  ChatRenderer render_chat;  ///< empty where the model has no chat template
+};
+
+/// Throws Errc::resumable, with a checkpoint written, where `cancel` becomes true and there is a checkpoint
+/// folder (Errc::interrupted without one).
+RunResult run_training(Subject& subject, const RunOptions& options, ThreadPool& pool,
+                       const RunObserver& observer, const std::atomic<bool>& cancel);
+
+}  // namespace ruvllm::train

@@ -1,0 +1,124 @@
+#include "train/run.h"
+#include "base/file.h"
+#include "format/model_file.h"
+#include "test_support.h"
+#include "text/tokenizer.h"
+#include "train/fresh_model.h"
+
+#include <doctest/doctest.h>
+
+using namespace ruvllm;
+using namespace ruvllm::train;
+
+namespace {
+
+// A story told over and over: enough for a small model to learn in a few steps.
+std::string sample_text() {
+  std::string text;
+  for (int i = 0; i < 60; ++i)
+    text += "The cat sat on the mat. The dog ran to the cat, and the cat ran to the mat.\n";
+  return text;
+}
+
+Subject fresh_subject() {
+  const Json json = {{"architecture", "llama"},   {"block_count", 2},
+                     {"embedding_length", 64},    {"feed_forward_length", 128},
+                     {"attention.head_count", 4}, {"attention.head_count_kv", 2},
+                     {"context_length", 64},      {"attention.layer_norm_rms_epsilon", 1e-5},
+                     {"vocab_size", 300}};
+  ModelShape shape = read_model_shape(json, "shape");
+  add_trained_tokenizer(shape, sample_text());
+  format::ModelFile file;
+  file.metadata = shape.metadata;
+  Subject subject;
+  subject.network = std::make_unique<Network>(file, shape.tied_head, 7);
+  subject.tokenizer = text::make_tokenizer(file);
+  subject.metadata = std::move(shape.metadata);
+  return subject;
+}
+
+struct Folder {
+  test::TemporaryFolder folder;
+  RunOptions options;
+
+  Folder() {
+    write_file_atomically(folder / "text.txt", sample_text());
+    options.data = {folder / "text.txt"};
+    options.evaluation = folder / "text.txt";
+    options.output = folder / "out.gguf";
+    options.sequence_tokens = 32;
+    options.batch_tokens = 128;
+    options.trainer.n_epochs = 2;
+    options.trainer.learning_rate = 3e-3f;
+  }
+  std::string bytes() const { return read_file(options.output, 1 << 26); }
+};
+
+constexpr std::atomic<bool> kNever{false};
+
+}  // namespace
+
+TEST_CASE("a new model learns, and the exported file holds what was evaluated, on every grid") {
+  ThreadPool pool(2);
+  for (const char* target : {"F32", "Q8_0", "Q4_0", "IQ4_NL"}) {
+    Folder folder;
+    folder.options.target = target;
+    folder.options.qat.enabled = std::string(target) != "F32";
+    Subject subject = fresh_subject();
+    const RunResult result = run_training(subject, folder.options, pool, {}, kNever);
+    CHECK(result.after->nll < 0.7 * result.before->nll);
+    CHECK(result.exported->nll == result.after->nll);
+    const auto file = format::open_model_file(folder.options.output);
+    CHECK(tensor::format_name(file->find("blk.0.ffn_up.weight")->format) == target);
+  }
+}
+
+TEST_CASE(
+    "a run that was interrupted and resumed writes the same file, byte for byte, on any number of threads") {
+  Folder whole;
+  {
+    ThreadPool pool(1);
+    Subject subject = fresh_subject();
+    run_training(subject, whole.options, pool, {}, kNever);
+  }
+  Folder parts;
+  parts.options.checkpoint_folder = parts.folder / "checkpoints";
+  ThreadPool pool(3);
+  std::atomic<bool> cancel{false};
+  RunObserver observer;
+  observer.on_step = [&](const StepReport& report) { cancel = report.step % 7 == 0; };
+  for (int attempt = 0;; ++attempt) {
+    REQUIRE(attempt < 100);
+    parts.options.resume = attempt > 0;
+    cancel = false;
+    try {
+      Subject subject = fresh_subject();
+      run_training(subject, parts.options, pool, observer, cancel);
+      break;
+    } catch (const Error& error) {
+      CHECK(error.code() == Errc::resumable);
+    }
+  }
+  CHECK(whole.bytes() == parts.bytes());
+}
+
+TEST_CASE("a trained vocabulary has words of the text, and writes the text back") {
+  const Subject subject = fresh_subject();
+  CHECK(subject.tokenizer->find("Ġcat").has_value());
+  const std::string text = sample_text();
+  const auto tokens = subject.tokenizer->encode(text, {.add_special = false});
+  CHECK(tokens.size() < text.size() / 3);
+  CHECK(subject.tokenizer->decode(tokens, false) == text);
+}
+
+TEST_CASE("a checkpoint of another run is refused") {
+  ThreadPool pool(2);
+  Folder folder;
+  folder.options.checkpoint_folder = folder.folder / "checkpoints";
+  Subject subject = fresh_subject();
+  run_training(subject, folder.options, pool, {}, kNever);
+  folder.options.resume = true;
+  folder.options.trainer.learning_rate = 1e-3f;
+  Subject other = fresh_subject();
+  CHECK_THROWS_AS(run_training(other, folder.options, pool, {}, kNever), Error);
+}
