@@ -1,0 +1,166 @@
+// Rows of `bench` as people and programs want them, and the comparison with an earlier run.
+#include "base/error.h"
+#include "base/file.h"
+#include "base/limits.h"
+#include "cli/console.h"
+#include "cli/table.h"
+#include "kernels_name.h"
+#include "speed.h"
+
+#include <algorithm>
+#include <cmath>
+
+namespace ruvllm::bench {
+namespace {
+
+/// Ratios of ours to the other program's, pair by pair.
+std::vector<double> ratios(const SpeedRow& row) {
+  std::vector<double> out;
+  for (size_t i = 0; i < std::min(row.samples.size(), row.versus.size()); ++i)
+    out.push_back(row.samples[i] / row.versus[i]);
+  return out;
+}
+
+struct Cells {
+  std::vector<std::string> titles;
+  std::vector<std::vector<std::string>> rows;
+};
+
+Cells cells_of(const std::vector<SpeedRow>& rows) {
+  const bool has_versus =
+      std::any_of(rows.begin(), rows.end(), [](const SpeedRow& row) { return !row.versus.empty(); });
+  Cells cells;
+  cells.titles = {"test", "model", "type", "threads", "isa", "tokens/s", "mad", "% of limit"};
+  if (has_versus) cells.titles.insert(cells.titles.end(), {"other", "ratio"});
+  for (const SpeedRow& row : rows) {
+    const Stats stats = row.stats();
+    std::vector<std::string> line = {row.test.name(),
+                                     row.model,
+                                     row.type,
+                                     std::to_string(row.test.threads),
+                                     isa_name(),
+                                     fmt::format("{:.2f}", stats.median),
+                                     fmt::format("{:.2f}", stats.deviation),
+                                     fmt::format("{:.1f}", 100 * stats.median / row.limit_tps)};
+    if (has_versus) {
+      const std::vector<double> pairs = ratios(row);
+      line.push_back(pairs.empty() ? "-" : fmt::format("{:.2f}", stats_of(row.versus).median));
+      line.push_back(pairs.empty() ? "-" : fmt::format("{:.3f}", stats_of(pairs).median));
+    }
+    cells.rows.push_back(std::move(line));
+  }
+  return cells;
+}
+
+std::string join(const std::vector<std::string>& cells, std::string_view separator) {
+  return fmt::format("{}", fmt::join(cells, separator));
+}
+
+std::string as_table(const Cells& cells, const cli::CommonOptions& common) {
+  std::vector<cli::Table::Column> columns;
+  for (size_t i = 0; i < cells.titles.size(); ++i)
+    columns.push_back(
+        {cells.titles[i], i < 3 || i == 4 ? cli::Table::Align::left : cli::Table::Align::right});
+  cli::Table table(columns);
+  for (const auto& row : cells.rows) table.add_row(row);
+  return table.text(cli::Style(cli::use_color(1, common.color)));
+}
+
+std::string as_markdown(const Cells& cells) {
+  std::string text = "| " + join(cells.titles, " | ") + " |\n|";
+  for (size_t i = 0; i < cells.titles.size(); ++i) text += i < 3 || i == 4 ? " --- |" : " ---: |";
+  text += "\n";
+  for (const auto& row : cells.rows) text += "| " + join(row, " | ") + " |\n";
+  return text;
+}
+
+std::string as_csv(const Cells& cells) {
+  const auto line = [](const std::vector<std::string>& row) {
+    std::vector<std::string> quoted;
+    for (const std::string& cell : row) {
+      std::string text = cell;
+      for (size_t at = 0; (at = text.find('"', at)) != std::string::npos; at += 2) text.insert(at, 1, '"');
+      quoted.push_back(cell.find_first_of(",\"\n") == std::string::npos ? cell : "\"" + text + "\"");
+    }
+    return join(quoted, ",") + "\n";
+  };
+  std::string text = line(cells.titles);
+  for (const auto& row : cells.rows) text += line(row);
+  return text;
+}
+
+double parse_percent(const std::string& text) {
+  size_t used = 0;
+  double value = -1;
+  try {
+    value = std::stod(text, &used);
+  } catch (const std::exception&) {
+    used = 0;
+  }
+  const bool is_percent = used > 0 && (used == text.size() || (used + 1 == text.size() && text[used] == '%'));
+  if (!is_percent || !(value >= 0))
+    throw Error(Errc::usage, "--max-slowdown: '{}' is no percentage; try 5%", text);
+  return value / 100;
+}
+
+}  // namespace
+
+OrderedJson SpeedRow::json() const {
+  const Stats s = stats();
+  OrderedJson row = {
+      {"test", test.name()},    {"model", model},          {"type", type},
+      {"bytes", bytes},         {"threads", test.threads}, {"isa", isa_name()},
+      {"samples_tps", samples}, {"median_tps", s.median},  {"min", s.least},
+      {"max", s.most},          {"mad", s.deviation},      {"pct_of_limit", 100 * s.median / limit_tps}};
+  if (!versus.empty()) {
+    row["versus_tps"] = versus;
+    row["ratios"] = ratios(*this);
+    row["median_ratio"] = stats_of(ratios(*this)).median;
+  }
+  return row;
+}
+
+std::string report_speed(const std::vector<SpeedRow>& rows, const std::string& format,
+                         const cli::CommonOptions& common) {
+  if (format == "json" || format == "jsonl") {
+    OrderedJson all = OrderedJson::array();
+    std::string lines;
+    for (const SpeedRow& row : rows) {
+      all.push_back(row.json());
+      lines += dump_json(row.json()) + "\n";
+    }
+    return format == "json" ? dump_json(all) + "\n" : lines;
+  }
+  const Cells cells = cells_of(rows);
+  if (format == "csv") return as_csv(cells);
+  if (format == "md") return as_markdown(cells);
+  return as_table(cells, common);
+}
+
+void check_baseline(const std::vector<SpeedRow>& rows, const std::filesystem::path& baseline,
+                    const std::string& max_slowdown) {
+  const double bound = parse_percent(max_slowdown);
+  const Json before = parse_json(read_file(baseline, limits::kHubJsonBytes), baseline.string());
+  std::string slowed;
+  size_t n_compared = 0;
+  for (const SpeedRow& row : rows) {
+    for (const Json& old : before) {
+      if (!old.is_object() || old.value("test", "") != row.test.name() ||
+          old.value("model", "") != row.model || old.value("threads", 0) != row.test.threads ||
+          old.value("isa", "") != isa_name())
+        continue;
+      ++n_compared;
+      const Stats was = {old.value("median_tps", 0.0), old.value("min", 0.0), old.value("max", 0.0),
+                         old.value("mad", 0.0)};
+      if (is_slower(was, row.stats(), bound))
+        slowed += fmt::format("{}{} fell from {:.2f} to {:.2f} tokens/s ({:.1f} %)",
+                              slowed.empty() ? "" : "; ", row.test.name(), was.median, row.stats().median,
+                              100 * (row.stats().median / was.median - 1));
+    }
+  }
+  if (n_compared == 0)
+    throw Error(Errc::usage, "{} has none of these tests of this model", baseline.string());
+  if (!slowed.empty()) throw Error(Errc::gate_missed, "{}", slowed);
+}
+
+}  // namespace ruvllm::bench

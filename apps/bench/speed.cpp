@@ -1,0 +1,171 @@
+#include "speed.h"
+
+#include "base/error.h"
+#include "base/file.h"
+#include "cli/console.h"
+#include "cli/resolve_options.h"
+#include "kernel_table.h"
+#include "subject.h"
+#include "synthetic.h"
+#include "versus.h"
+
+#include <map>
+
+namespace ruvllm::bench {
+namespace {
+
+constexpr const char* kGroup = "Speed";
+
+std::vector<SpeedTest> plan_tests(const SpeedOptions& options, const cli::CommonOptions& common) {
+  std::vector<SpeedTest> tests;
+  const std::vector<int> threads =
+      options.threads.empty() ? std::vector<int>{common.threads} : options.threads;
+  for (int n_threads : threads)
+    for (int depth : options.depths)
+      for (int batch : options.batches) {
+        for (int n : options.prompts)
+          if (n > 0) tests.push_back({n, 0, depth, batch, n_threads});
+        for (int n : options.generated)
+          if (n > 0) tests.push_back({0, n, depth, batch, n_threads});
+      }
+  if (tests.empty()) throw Error(Errc::usage, "nothing to measure: give -p or -n a number above 0");
+  return tests;
+}
+
+/// Pools by number of threads, with the limits measured on each.
+struct Pools {
+  struct Entry {
+    std::unique_ptr<ThreadPool> pool;
+    MachineLimits limits;
+  };
+  std::map<int, Entry> entries;
+
+  Entry& get(int n_threads) {
+    Entry& entry = entries[n_threads];
+    if (!entry.pool) {
+      entry.pool = std::make_unique<ThreadPool>(n_threads);
+      entry.limits = measure_limits(*entry.pool);
+    }
+    return entry;
+  }
+};
+
+void remeasure(Pools& pools) {
+  for (auto& [n_threads, entry] : pools.entries) {
+    const MachineLimits again = measure_limits(*entry.pool);
+    entry.limits.read_bytes_per_second =
+        std::max(entry.limits.read_bytes_per_second, again.read_bytes_per_second);
+    entry.limits.integer_operations_per_second =
+        std::max(entry.limits.integer_operations_per_second, again.integer_operations_per_second);
+  }
+}
+
+/// Our samples and, where there is another program, its samples of the same tests, run in turn.
+std::vector<SpeedRow> measure(const std::string& model, const SpeedOptions& options, kv::KvFormat kv_format,
+                              const cli::CommonOptions& common) {
+  const std::vector<SpeedTest> tests = plan_tests(options, common);
+  Subject subject(model, common.threads, kv_format, common);
+  Pools pools;
+  std::vector<SpeedRow> rows;
+  for (const SpeedTest& test : tests) {
+    rows.push_back({test, subject.name(), subject.type(), subject.file_bytes(), {}, 0, {}});
+    subject.run(test, *pools.get(test.threads).pool);  // warm-up: memory, caches, clocks
+  }
+  const bool alternates = !options.versus.empty();
+  const auto sample = [&](SpeedRow& row) {
+    row.samples.push_back(subject.run(row.test, *pools.get(row.test.threads).pool));
+  };
+  if (!alternates)
+    for (SpeedRow& row : rows)
+      for (int i = 0; i < options.repetitions; ++i) sample(row);
+  for (int i = 0; alternates && i < options.repetitions; ++i) {
+    for (SpeedRow& row : rows) sample(row);
+    add_versus(options.versus, rows);
+  }
+  remeasure(pools);
+  for (SpeedRow& row : rows) row.limit_tps = subject.limit(row.test, pools.get(row.test.threads).limits);
+  return rows;
+}
+
+}  // namespace
+
+std::string SpeedTest::name() const {
+  std::string text = n_prompt > 0 ? fmt::format("pp{}", n_prompt) : fmt::format("tg{}", n_generated);
+  if (depth > 0) text += fmt::format("@d{}", depth);
+  if (batch > 1) text += fmt::format(" b{}", batch);
+  return text;
+}
+
+void add_speed_options(CLI::App& command, SpeedOptions& options) {
+  const auto list = [&](const std::string& names, std::vector<int>& values, int least,
+                        const std::string& help) {
+    return command.add_option(names, values, help)
+        ->delimiter(',')
+        ->type_name("N,...")
+        ->check(cli::between(least, 1 << 20))
+        ->group(kGroup);
+  };
+  list("-p,--prompts", options.prompts, 0, "Prefill this many tokens; 0 for none.")->default_str("512");
+  list("-n,--generated", options.generated, 0, "Decode this many tokens; 0 for none.")->default_str("128");
+  list("-d,--depths", options.depths, 0, "After this many tokens of context.")->default_str("0");
+  list("-b,--batches", options.batches, 1, "This many sequences together.")->default_str("1");
+  list("--thread-counts", options.threads, 1, "Measure with each of these numbers of threads (default: -t).");
+  command.add_option("-r,--repetitions", options.repetitions, "Samples of each test.")
+      ->capture_default_str()
+      ->check(cli::between(1, 1000))
+      ->group(kGroup);
+  command.add_option("--format", options.format, "How to print the rows.")
+      ->capture_default_str()
+
+      ->check(CLI::IsMember({"table", "json", "jsonl", "csv", "md"}))
+      ->group(kGroup);
+  command.add_option("--out", options.out, "Write the rows to this file too, as JSON.")
+      ->type_name("FILE")
+      ->group(kGroup);
+  command
+      .add_option("--vs", options.versus,
+                  "Run this command in turn with the tests, and compare: it prints llama-bench's JSON.")
+      ->type_name("COMMAND")
+      ->group(kGroup);
+  command
+      .add_flag("--kernels", options.kernels,
+                "Measure every kernel against the machine's limits; needs no model.")
+      ->group(kGroup);
+  command
+      .add_option("--save-synthetic", options.save_synthetic,
+                  "Write the synthetic model to a GGUF file, and stop.")
+      ->type_name("FILE")
+      ->group(kGroup);
+  CLI::Option* baseline =
+      command.add_option("--baseline", options.baseline, "Compare with the JSON rows of an earlier run.")
+          ->type_name("FILE")
+          ->group(kGroup);
+  command
+      .add_option("--max-slowdown", options.max_slowdown,
+                  "Fail where a test is slower than the baseline by more, and by more than noise.")
+      ->capture_default_str()
+      ->type_name("PERCENT")
+      ->needs(baseline)
+      ->group(kGroup);
+}
+
+int run_speed(const std::string& model, const SpeedOptions& options, kv::KvFormat kv_format,
+              const cli::CommonOptions& common) {
+  if (options.kernels) {
+    cli::print(measure_kernels(common));
+    return 0;
+  }
+  if (!options.save_synthetic.empty()) {
+    if (!is_synthetic(model))
+      throw Error(Errc::usage, "--save-synthetic needs a model like synthetic:llama-1b:Q4_0");
+    save_synthetic(model, options.save_synthetic);
+    return 0;
+  }
+  const std::vector<SpeedRow> rows = measure(model, options, kv_format, common);
+  cli::print(report_speed(rows, common.json ? "json" : options.format, common));
+  if (!options.out.empty()) write_file_atomically(options.out, report_speed(rows, "json", common));
+  if (!options.baseline.empty()) check_baseline(rows, options.baseline, options.max_slowdown);
+  return 0;
+}
+
+}  // namespace ruvllm::bench

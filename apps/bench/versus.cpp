@@ -1,0 +1,82 @@
+#include "versus.h"
+
+#include "base/error.h"
+#include "base/file.h"
+#include "base/limits.h"
+
+#include <fcntl.h>
+#include <spawn.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cerrno>
+
+extern char** environ;
+
+namespace ruvllm::bench {
+namespace {
+
+struct Pipe {
+  FileDescriptor read_end, write_end;
+};
+
+Pipe make_pipe() {
+  int ends[2];
+  if (pipe2(ends, O_CLOEXEC) != 0) throw system_error(errno, "a pipe");
+  return {FileDescriptor(ends[0]), FileDescriptor(ends[1])};
+}
+
+pid_t start(const std::string& command, const Pipe& out) {
+  posix_spawn_file_actions_t actions;
+  posix_spawn_file_actions_init(&actions);
+  posix_spawn_file_actions_adddup2(&actions, out.write_end.get(), STDOUT_FILENO);
+  std::string shell = "sh", flag = "-c", text = command;
+  char* const arguments[] = {shell.data(), flag.data(), text.data(), nullptr};
+  pid_t child = 0;
+  const int problem = posix_spawn(&child, "/bin/sh", &actions, nullptr, arguments, environ);
+  posix_spawn_file_actions_destroy(&actions);
+  if (problem != 0) throw system_error(problem, "/bin/sh");
+  return child;
+}
+
+}  // namespace
+
+std::string output_of(const std::string& command) {
+  Pipe out = make_pipe();
+  const pid_t child = start(command, out);
+  out.write_end.close();
+  std::string text;
+  char buffer[4096];
+  for (ssize_t n; (n = read(out.read_end.get(), buffer, sizeof buffer)) != 0;) {
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0) break;
+    text.append(buffer, static_cast<size_t>(n));
+    if (text.size() > limits::kHubJsonBytes) break;
+  }
+  out.read_end.close();
+  int status = 0;
+  while (waitpid(child, &status, 0) < 0 && errno == EINTR) {
+  }
+  if (!WIFEXITED(status) || WEXITSTATUS(status) != 0)
+    throw Error(Errc::failed, "--vs: the command ended with status {}",
+                WIFEXITED(status) ? WEXITSTATUS(status) : -1);
+  return text;
+}
+
+void add_versus(const std::string& command, std::vector<SpeedRow>& rows) {
+  const Json answer = parse_json(output_of(command), "--vs");
+  size_t n_found = 0;
+  for (const Json& entry : answer) {
+    if (!entry.is_object()) continue;
+    const int n_prompt = entry.value("n_prompt", 0), n_generated = entry.value("n_gen", 0);
+    for (SpeedRow& row : rows) {
+      if (row.test.n_prompt != n_prompt || row.test.n_generated != n_generated || row.test.batch != 1)
+        continue;
+      row.versus.push_back(entry.value("avg_ts", 0.0));
+      ++n_found;
+    }
+  }
+  if (n_found == 0) throw Error(Errc::failed, "--vs: the command's JSON has none of these tests");
+}
+
+}  // namespace ruvllm::bench

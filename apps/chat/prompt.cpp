@@ -1,0 +1,66 @@
+#include "prompt.h"
+
+#include "base/error.h"
+#include "base/strings.h"
+#include "base/utf8.h"
+
+#include <utility>
+
+namespace ruvllm::chat {
+namespace {
+
+text::ChatTemplate built_in_template(const std::string& name, const text::Tokenizer& tokenizer) {
+  if (const auto source = text::find_chat_format(name))
+    return {*source, "chat format " + name, text::tokenizer_variables(tokenizer)};
+  std::vector<std::string> names;
+  for (const std::string_view known : text::chat_format_names()) names.emplace_back(known);
+  const auto nearest = nearest_match(name, names);
+  std::string list;
+  for (const std::string& known : names) list += (list.empty() ? "" : ", ") + known;
+  throw Error(Errc::usage, "--chat-format: there is no '{}'; {}", printable(name),
+              nearest ? "did you mean " + *nearest + "?" : "choose one of " + list);
+}
+
+}  // namespace
+
+PromptMaker::PromptMaker(const cli::LoadedModel& loaded, const Options& options)
+    : tokenizer_(loaded.tokenizer), raw_(options.raw) {
+  if (raw_) return;
+  template_ =
+      options.chat_format.empty()
+          ? loaded.chat_template
+          : std::make_shared<const text::ChatTemplate>(built_in_template(options.chat_format, *tokenizer_));
+}
+
+cli::LoadedModel load_chat_model(const std::string& reference, const Options& options,
+                                 const cli::CommonOptions& common) {
+  cli::LoadedModel loaded = cli::load_model(reference, common);
+  if (!options.raw && options.chat_format.empty()) cli::add_chat_template(loaded, common);
+  return loaded;
+}
+
+std::vector<text::TokenId> PromptMaker::tokens(std::span<const Message> messages,
+                                               const std::string& system) const {
+  RUVLLM_ASSERT(!messages.empty() && messages.back().role == "user");
+  if (template_) return templated(messages, system);
+  if (!system.empty())
+    throw Error(Errc::usage, "a system text needs a chat template, and {}; --chat-format gives one",
+                raw_ ? "--raw uses none" : "this model has none");
+  return tokenizer_->encode(messages.back().text, {.add_special = true, .parse_special = raw_});
+}
+
+std::vector<text::TokenId> PromptMaker::templated(std::span<const Message> messages,
+                                                  const std::string& system) const {
+  text::ChatRequest request;
+  if (!system.empty()) request.messages.push_back({{"role", "system"}, {"content", system}});
+  for (const Message& message : messages)
+    request.messages.push_back({{"role", message.role}, {"content", message.text}});
+  if (!template_->capabilities().system_role) request.messages = text::fold_system_message(request.messages);
+  auto tokens = text::encode_prompt(*tokenizer_, template_->render(request));
+  const auto bos = tokenizer_->bos();
+  if (bos && tokenizer_->adds_bos() && (tokens.empty() || tokens.front() != *bos))
+    tokens.insert(tokens.begin(), *bos);
+  return tokens;
+}
+
+}  // namespace ruvllm::chat

@@ -1,0 +1,119 @@
+// ruvllm train-qat: train a model, on the grid of the type that it is written in where that type is a
+// quantised one.
+#include "options.h"
+#include "report.h"
+
+#include "base/error.h"
+#include "base/file.h"
+#include "base/limits.h"
+#include "base/machine.h"
+#include "cli/console.h"
+#include "cli/model_options.h"
+#include "train/fresh_model.h"
+
+namespace ruvllm::train_qat {
+namespace {
+
+constexpr uint64_t kCorpusBytes = 256ull << 20;  // of text that a vocabulary is trained on
+
+format::Metadata metadata_without_file_type(const format::Metadata& metadata) {
+  format::Metadata copy = metadata;
+  for (const char* key : {"general.file_type", "split.no", "split.count", "split.tensors.count"})
+    copy.erase(key);
+  return copy;
+}
+
+train::Subject new_subject(const Options& options, const cli::CommonOptions& common) {
+  const std::string name = *options.from_scratch;
+  train::ModelShape shape =
+      train::read_model_shape(parse_json(read_file(name, limits::kJsonFileBytes), name), name);
+  if (options.tokenizer == "train") {
+    std::string corpus;
+    for (const auto& file : options.run.data) corpus += read_file(file, kCorpusBytes);
+    train::add_trained_tokenizer(shape, corpus);
+  } else {
+    train::copy_tokenizer(shape, *format::open_model_file(cli::resolve_model(options.tokenizer, common)));
+  }
+  format::ModelFile file;
+  file.source = name;
+  file.metadata = shape.metadata;
+  train::Subject subject;
+  subject.network = std::make_unique<train::Network>(file, shape.tied_head, options.run.seed);
+  subject.tokenizer = text::make_tokenizer(file);
+  subject.metadata = std::move(shape.metadata);
+  return subject;
+}
+
+train::Subject subject_of(const Options& options, const cli::CommonOptions& common) {
+  train::Subject subject;
+  std::shared_ptr<const format::ModelFile> file;
+  if (options.from_scratch) {
+    subject = new_subject(options, common);
+  } else {
+    file = format::open_model_file(cli::resolve_model(options.model, common));
+    subject.network = std::make_unique<train::Network>(*file);
+    subject.tokenizer = text::make_tokenizer(*file);
+    subject.metadata = metadata_without_file_type(file->metadata);
+    subject.file = file;
+  }
+  if (options.run.trainer.losses.distillation > 0) {
+    const auto teacher =
+        options.teacher.empty() ? file : format::open_model_file(cli::resolve_model(options.teacher, common));
+    subject.teacher = std::make_unique<train::Network>(*teacher);
+  }
+  return subject;
+}
+
+void print_result(const train::RunResult& result, const Options& options, const cli::CommonOptions& common) {
+  const auto perplexity = [](const std::optional<train::Evaluation>& evaluation) {
+    return evaluation ? Json(evaluation->perplexity) : Json();
+  };
+  if (common.json) {
+    cli::print(dump_json(Json{{"file", options.run.output.string()},
+                              {"steps", result.n_steps},
+                              {"loss", result.last_loss},
+                              {"bytes", result.file_bytes},
+                              {"bits_per_weight", result.bits_per_weight},
+                              {"perplexity",
+                               {{"before", perplexity(result.before)},
+                                {"after", perplexity(result.after)},
+                                {"exported", perplexity(result.exported)}}},
+                              {"peak_memory_bytes", peak_memory_bytes()}}) +
+               "\n");
+    return;
+  }
+  cli::print(fmt::format(
+      "{}: {} steps, loss {:.4f}, {} bytes, {:.3f} bits per weight{}\n", options.run.output.string(),
+      result.n_steps, result.last_loss, result.file_bytes, result.bits_per_weight,
+      result.exported ? fmt::format(", perplexity {:.4f}", result.exported->perplexity) : ""));
+}
+
+int run(Options& options, const cli::CommonOptions& common) {
+  check_options(options);
+  ThreadPool pool(common.threads);
+  train::Subject subject = subject_of(options, common);
+  Report report(common, options.log, options.plot, options.run.resume);
+  const train::RunResult result =
+      train::run_training(subject, options.run, pool, report.observer(), cli::interrupt_flag());
+  report.finish();
+  print_result(result, options, common);
+  return 0;
+}
+
+}  // namespace
+}  // namespace ruvllm::train_qat
+
+int main(int argc, char** argv) {
+  ruvllm::train_qat::Options options;
+  return ruvllm::cli::main_app(
+      argc, argv,
+      {.name = "train-qat",
+       .about = "Train a model, on the grid of the type it will be stored in.",
+       .example = "ruvllm train-qat model.gguf --data text.txt --eval held-out.txt --target Q4_0 --lambda-kd "
+                  "0.5 --out small.gguf",
+       .add_options = [&](CLI::App& app) { ruvllm::train_qat::add_options(app, options); },
+       .run =
+           [&](const ruvllm::cli::CommonOptions& common) {
+             return ruvllm::train_qat::run(options, common);
+           }});
+}

@@ -1,0 +1,23 @@
+// What is told of repeated measurements: medians and the median absolute deviation, which one disturbed run
+// in five does not move. Tested by tests/bench/stats_test.cpp.
+#pragma once
+
+#include <span>
+
+namespace ruvllm::bench {
+
+struct Stats {
+  double median = 0;
+  double least = 0;
+  double most = 0;
+  double deviation = 0;  ///< median absolute deviation from the median
+};
+
+/// Of at least one sample.
+Stats stats_of(std::span<const double> samples);
+
+/// Whether `now` is slower than `before` (both rates) by more than `bound` (0.05 is 5 %), and by more than
+/// the noise of both.
+bool is_slower(const Stats& before, const Stats& now, double bound);
+
+}  // namespace ruvllm::bench

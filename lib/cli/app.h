@@ -1,0 +1,52 @@
+// What a verb is: a name, help, options, and a run function. main_app() does the rest the same way for every
+// verb: parse, resolve (option, environment, config file, default), run, one line on an error, the right exit
+// code. Tested by tests/cli/ through the real programs.
+#pragma once
+
+#include <CLI/CLI.hpp>
+
+#include <atomic>
+#include <filesystem>
+#include <functional>
+#include <map>
+#include <string>
+#include <string_view>
+
+namespace ruvllm::cli {
+
+enum class ColorMode { automatic, always, never };
+
+/// The options that every verb has, resolved.
+struct CommonOptions {
+  std::string verb;
+  int verbose = 0;
+  bool quiet = false;
+  ColorMode color = ColorMode::automatic;
+  bool json = false;
+  std::filesystem::path config;     ///< empty where there is none
+  std::filesystem::path cache_dir;  ///< empty where not given: then the hub's cache, see hub/settings.h
+  int threads = 0;                  ///< at least 1
+  bool offline = false;
+  std::map<std::string, std::string> aliases;  ///< [aliases] of the config file: name to model reference
+};
+
+struct App {
+  std::string_view name;     ///< "chat"
+  std::string_view about;    ///< one sentence
+  std::string_view example;  ///< shown at the end of --help; one or more lines
+  std::function<void(CLI::App&)> add_options;
+  /// Returns the exit code; throws Error for everything else.
+  std::function<int(const CommonOptions&)> run;
+};
+
+/// The whole main function of a verb.
+int main_app(int argc, char** argv, const App& app);
+
+/// Set by SIGINT (main_app installs the handler); a second SIGINT ends the process at once with 130. Long
+/// loops look at it and throw Errc::interrupted; the REPL resets it.
+std::atomic<bool>& interrupt_flag();
+
+/// Throws Errc::interrupted where the flag is set.
+void throw_if_interrupted();
+
+}  // namespace ruvllm::cli

@@ -1,0 +1,57 @@
+// What the verbs that talk to a hub share: options, settings, progress on the console, and what a MODEL on
+// the command line means there. Tested by tests/hub/ through the programs.
+#pragma once
+
+#include "cli/app.h"
+#include "cli/progress.h"
+#include "hub/hub_client.h"
+#include "hub/pull.h"
+
+#include <memory>
+#include <optional>
+#include <string>
+
+namespace ruvllm::cli {
+
+struct HubOptions {
+  std::string endpoint;
+  int parts = 4;
+  int retries = limits::kHubRetries;
+  double retry_delay = 1;
+  int stall_timeout = 0;  ///< 0: HF_HUB_DOWNLOAD_TIMEOUT, else 30
+  int max_wait = limits::kHubRetryAfterSeconds;
+};
+
+/// Adds --endpoint, --parts, --retries, --retry-delay, --stall-timeout, --max-wait.
+void add_hub_options(CLI::App& command, HubOptions& options);
+
+/// The environment's settings with what the command line says. Notes go to stderr; with -vv requests do.
+hub::HubSettings hub_settings(const CommonOptions& common, const HubOptions& options = {});
+
+/// What a MODEL that is no path means on the hub: an alias of the config file, a known model's alias, or a
+/// reference itself; nothing where the text has none of these forms. Throws usage where a reference is
+/// malformed.
+std::optional<hub::RepoRef> hub_reference(const std::string& text, const CommonOptions& common);
+
+/// A bar for each file, with how far the whole pull is in its label.
+class ConsoleObserver : public hub::PullObserver {
+ public:
+  ConsoleObserver(const CommonOptions& common, std::string doing)
+      : common_(common), doing_(std::move(doing)) {}
+
+  void file_begins(const hub::PullPlan& plan, size_t index) override;
+  void file_advances(uint64_t n_present) override;
+  void file_ends() override;
+
+ private:
+  const CommonOptions& common_;
+  std::string doing_;  // "pulling", "verifying"
+  uint64_t n_file_bytes_ = 0;
+  bool advanced_ = false;
+  std::unique_ptr<Progress> progress_;
+};
+
+/// The path of the model that a reference means, pulled first where it is not cached.
+std::filesystem::path find_or_pull(const hub::RepoRef& ref, const CommonOptions& common);
+
+}  // namespace ruvllm::cli

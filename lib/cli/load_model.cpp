@@ -1,0 +1,55 @@
+#include "cli/load_model.h"
+
+#include "base/error.h"
+#include "base/utf8.h"
+#include "cli/console.h"
+#include "cli/model_options.h"
+#include "cli/progress.h"
+
+#include <chrono>
+#include <filesystem>
+#include <map>
+
+namespace ruvllm::cli {
+
+CLI::Option* add_kv_type_option(CLI::App& command, kv::KvFormat& format) {
+  static const std::map<std::string, kv::KvFormat> kTypes = {{"f32", kv::KvFormat::f32},
+                                                             {"f16", kv::KvFormat::f16}};
+  const auto check = [](std::string& text) {
+    return kTypes.count(text) ? std::string() : fmt::format("'{}' is none of f32, f16", printable(text));
+  };
+  return command
+      .add_option_function<std::string>(
+          "--kv-type", [&format](const std::string& text) { format = kTypes.at(text); },
+          "Keep keys and values in this type.")
+      ->type_name("f32|f16")
+      ->default_str("f16")
+      ->check(CLI::Validator(check, ""));
+}
+
+LoadedModel load_model(const std::string& reference, const CommonOptions& common) {
+  const auto start = std::chrono::steady_clock::now();
+  LoadedModel loaded;
+  const std::filesystem::path path = resolve_model(reference, common);
+  loaded.file = format::open_model_file(path);
+  loaded.tokenizer = text::make_tokenizer(*loaded.file);
+  if (!loaded.tokenizer->warning().empty()) warn(common, printable(loaded.tokenizer->warning()));
+  loaded.pool = std::make_unique<ThreadPool>(common.threads);
+  Progress progress(common, "loading " + path.filename().string());
+  loaded.model = model::Model::load(loaded.file, *loaded.pool, [&](uint64_t done, uint64_t total) {
+    throw_if_interrupted();
+    progress.update(done, total);
+  });
+  progress.finish();
+  loaded.load_seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  return loaded;
+}
+
+void add_chat_template(LoadedModel& loaded, const CommonOptions& common) {
+  auto chat_template = text::load_chat_template(*loaded.file, *loaded.tokenizer);
+  if (!chat_template) return;
+  if (!chat_template->warning().empty()) warn(common, chat_template->warning());
+  loaded.chat_template = std::make_shared<const text::ChatTemplate>(std::move(*chat_template));
+}
+
+}  // namespace ruvllm::cli

@@ -1,0 +1,38 @@
+// A model made ready to run, with a progress bar; for the verbs that compute. Tested by
+// tests/cli/chat_test.cpp.
+#pragma once
+
+#include "base/thread_pool.h"
+#include "cli/app.h"
+#include "format/model_file.h"
+#include "kv/kv_cache.h"
+#include "model/model.h"
+#include "text/chat_template.h"
+#include "text/tokenizer.h"
+
+#include <memory>
+#include <string>
+
+namespace ruvllm::cli {
+
+/// Adds --kv-type.
+CLI::Option* add_kv_type_option(CLI::App& command, kv::KvFormat& format);
+
+/// A model that is ready to run.
+struct LoadedModel {
+  std::unique_ptr<ThreadPool> pool;
+  std::shared_ptr<const format::ModelFile> file;
+  std::shared_ptr<const text::Tokenizer> tokenizer;
+  std::shared_ptr<const model::Model> model;
+  std::shared_ptr<const text::ChatTemplate>
+      chat_template;  ///< by add_chat_template(); null: it continues text
+  double load_seconds = 0;
+};
+
+/// Resolves, opens and packs a model on common.threads threads, showing progress.
+LoadedModel load_model(const std::string& reference, const CommonOptions& common);
+
+/// Reads the chat template of a loaded model, with a warning where it isn't the model's own.
+void add_chat_template(LoadedModel& loaded, const CommonOptions& common);
+
+}  // namespace ruvllm::cli

@@ -1,0 +1,20 @@
+// The MODEL that most verbs take, and which file a reference means.
+// Tested by tests/cli/options_test.cpp.
+#pragma once
+
+#include "cli/app.h"
+
+#include <filesystem>
+#include <string>
+
+namespace ruvllm::cli {
+
+/// Adds the positional MODEL (also -m, --model, RUVLLM_MODEL).
+CLI::Option* add_model_argument(CLI::App& command, std::string& model);
+
+/// The path that a model reference means: a file or folder that exists, else an alias of the config file,
+/// else a reference on the hub. Throws usage where it is empty, not_found with the nearest name in its
+/// folder.
+std::filesystem::path resolve_model(const std::string& reference, const CommonOptions& common);
+
+}  // namespace ruvllm::cli

@@ -1,0 +1,142 @@
+#include <doctest/doctest.h>
+
+#include "base/file.h"
+#include "base/json.h"
+#include "cli/process.h"
+#include "test_support.h"
+
+#include <cmath>
+#include <cstring>
+#include <string>
+
+using ruvllm::Json;
+using ruvllm::parse_json;
+using ruvllm::read_file;
+using ruvllm::test::Finished;
+using ruvllm::test::Launch;
+using ruvllm::test::run;
+using ruvllm::test::run_as;
+using ruvllm::test::test_data;
+
+namespace {
+
+std::vector<float> floats_in(const std::string& bytes) {
+  std::vector<float> values(bytes.size() / sizeof(float));
+  std::memcpy(values.data(), bytes.data(), values.size() * sizeof(float));
+  return values;
+}
+
+}  // namespace
+
+TEST_CASE("tokens of a text from --text, a file or standard input, as JSON, and back") {
+  const auto model = test_data("stories260K/stories260K.gguf");
+  if (!model) return;
+  const std::string text = "Once upon a time, there was a café";
+  const auto ids = [&](const Finished& finished) {
+    std::string list;
+    const Json document = parse_json(finished.out, "stdout");
+    for (const Json& token : document.at("tokens"))
+      list += (list.empty() ? "" : ",") + std::to_string(token.at("id").get<int>());
+    return list;
+  };
+  const std::string expected = ids(run({"inspect", "tokens", *model, "--text", text, "--json"}));
+  CHECK(expected.starts_with("1,403,407,261,378,432"));
+  Launch launch;
+  launch.arguments = {"inspect", "tokens", *model, "-", "--json"};
+  launch.input = text;
+  CHECK(ids(run_as(launch)) == expected);
+  launch.arguments = {"inspect", "tokens", *model, "--json"};
+  CHECK(ids(run_as(launch)) == expected);
+  const ruvllm::test::TemporaryFolder folder;
+  ruvllm::write_file_atomically(folder / "text", text);
+  CHECK(ids(run({"inspect", "tokens", *model, "--file", folder / "text", "--json"})) == expected);
+  CHECK("1," + ids(run({"inspect", "tokens", *model, "--text", text, "--no-bos", "--json"})) == expected);
+  CHECK(run({"inspect", "tokens", *model, "--decode", expected, "--no-special"}).out == text + "\n");
+  CHECK(ids(run({"inspect", "tokens", *model, "--text", "<s>", "--no-bos", "--json"})) == "1");
+  CHECK(ids(run({"inspect", "tokens", *model, "--text", "<s>", "--no-bos", "--no-special", "--json"})) !=
+        "1");
+}
+
+TEST_CASE("logits equal the reference's within 1e-4, whatever the chunk") {
+  const auto model = test_data("stories260K/stories260K.gguf");
+  const auto reference = test_data("stories260K/ref/logits.json");
+  if (!model || !reference) return;
+  const ruvllm::test::TemporaryFolder folder;
+  const Json cases = parse_json(read_file(*reference, 1 << 26), "logits.json").at("cases");
+  for (const Json& c : cases) {
+    std::string tokens;
+    for (const Json& token : c.at("tokens"))
+      tokens += (tokens.empty() ? "" : ",") + std::to_string(token.get<int>());
+    const auto logits = [&](const char* chunk) {
+      const Finished finished = run({"inspect", "logits", *model, "--tokens", tokens, "--kv-type", "f32",
+                                     "--chunk", chunk, "--out", folder / "logits.f32"});
+      CHECK(finished.exit_code == 0);
+      CHECK(finished.out == "");
+      return read_file(folder / "logits.f32", 1 << 26);
+    };
+    const std::string bytes = logits("512");
+    CHECK(logits("1") == bytes);
+    CHECK(run({"inspect", "logits", *model, "--tokens", tokens, "--kv-type", "f32"}).out == bytes);
+    const std::vector<float> values = floats_in(bytes);
+    const size_t n_vocabulary = values.size() / c.at("tokens").size();
+    double worst = 0;
+    for (size_t i = 0; i < c.at("positions").size(); ++i)
+      for (size_t id = 0; id < n_vocabulary; ++id)
+        worst = std::max(worst, std::abs(values[c.at("positions")[i].get<size_t>() * n_vocabulary + id] -
+                                         c.at("logits")[i][id].get<double>()));
+    CHECK(worst <= 1e-4);
+  }
+}
+
+TEST_CASE("the likeliest tokens come with probabilities") {
+  const auto model = test_data("stories260K/stories260K.gguf");
+  if (!model) return;
+  const Finished top = run({"inspect", "logits", *model, "--tokens", "1,403,407", "--top", "3", "--json"});
+  const Json positions = parse_json(top.out, "stdout").at("positions");
+  REQUIRE(positions.size() == 3);
+  CHECK(positions[1].at("token") == 403);
+  REQUIRE(positions[1].at("top").size() == 3);
+  CHECK(positions[1].at("top")[0].at("id") == 407);
+  CHECK(positions[1].at("top")[0].at("probability").get<double>() > 0.9);
+  CHECK(run({"inspect", "logits", *model, "--tokens", "1,512"}).exit_code == 2);
+  CHECK(run({"inspect", "logits", *model, "--tokens", "1,x"}).exit_code == 2);
+}
+
+TEST_CASE("tensors: names, statistics, and one taken out, as it is or as f32") {
+  const auto model = test_data("stories260K/stories260K.gguf");
+  const auto quantised = test_data("tiny/quantised/llama-Q4_0.gguf");
+  if (!model || !quantised) return;
+  const Json tensors =
+      parse_json(run({"inspect", "tensors", *model, "--stats", "--json"}).out, "stdout").at("tensors");
+  CHECK(tensors.size() == 47);
+  for (const Json& tensor : tensors) {
+    CHECK(tensor.at("min").get<double>() <= tensor.at("mean").get<double>());
+    CHECK(tensor.at("mean").get<double>() <= tensor.at("max").get<double>());
+    CHECK(tensor.at("not_finite") == 0);
+  }
+  const ruvllm::test::TemporaryFolder folder;
+  const std::string out = folder / "tensor";
+  const Json& first = tensors.at(0);
+  CHECK(run({"inspect", "tensors", *model, "--extract", first.at("name"), "--out", out}).exit_code == 0);
+  const std::string file = read_file(*model, 1 << 24);
+  CHECK(read_file(out, 1 << 24) ==
+        file.substr(first.at("offset").get<size_t>(), first.at("bytes").get<size_t>()));
+  CHECK(
+      run({"inspect", "tensors", *quantised, "--extract", "blk.0.ffn_up.weight", "--as", "f32", "--out", out})
+          .exit_code == 0);
+  CHECK(read_file(out, 1 << 26).size() % (256 * 4) == 0);
+
+  const Finished wrong =
+      run({"inspect", "tensors", *model, "--extract", "token_embed.weight", "--out", out + "2"});
+  CHECK(wrong.exit_code == 3);
+  CHECK(wrong.err.find("did you mean token_embd.weight?") != std::string::npos);
+  CHECK(!std::filesystem::exists(out + "2"));
+}
+
+TEST_CASE("what to inspect has to be said, and is guessed when it is misspelt") {
+  CHECK(run({"inspect"}).exit_code == 2);
+  CHECK(run({"inspect", "token"}).err.find("did you mean tokens?") != std::string::npos);
+  CHECK(run({"inspect", "tokens", "--help"}).out.find("usage: ruvllm inspect tokens MODEL") !=
+        std::string::npos);
+  CHECK(run({"inspect", "tokens", "--txt"}).err.find("did you mean --text?") != std::string::npos);
+}

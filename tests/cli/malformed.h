@@ -1,0 +1,26 @@
+// The malformed model files of the reference data, built from their recipes: edits of one good file.
+#pragma once
+
+#include <functional>
+#include <string>
+
+namespace ruvllm::test {
+
+struct MalformedCase {
+  std::string id;
+  std::string expect;  ///< "reject", "accept", "either"
+  std::string bytes;
+};
+
+/// Makes one case after another, so that the test holds no more than one (a child begins with the memory of
+/// its parent); none where the data is absent.
+void for_each_malformed_case(const std::function<void(const MalformedCase&)>& on_case);
+
+/// Sanitizers take memory of their own.
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+inline constexpr bool kSanitized = true;
+#else
+inline constexpr bool kSanitized = false;
+#endif
+
+}  // namespace ruvllm::test
