@@ -69,7 +69,7 @@ TEST_CASE("an owner's tag can be read back from a name, and tells living process
   for (const char* gone : {"", "a", "a-b-c-d", "host-999999999-1-x", "x-0-0-0", "x--1-0-0"})
     CHECK(!owner_is_alive(gone, folder / "nothing"));
   test::Program sleeper({"sleep", "30"}, {}, folder.path());
-  const size_t first = tag.find('-'), second = tag.find('-', first + 1);
+  const size_t first = tag.find('-');
   const std::string alive = tag.substr(0, first + 1) + std::to_string(sleeper.pid()) + "-1-x";
   CHECK(!owner_is_alive(alive, folder / "nothing"));  // that number, but started at another time
 }
