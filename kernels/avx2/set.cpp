@@ -5,10 +5,13 @@
 #include "kernels/lanes/gemm.h"
 #include "kernels/lanes/limits.h"
 #include "kernels/lanes/matmul.h"
+#include "kernels/lanes/training.h"
 #include "kernels/lanes/vector.h"
 #include "kernels/overlays.h"
 
 namespace ruvllm::kernels {
+
+const TrainingKernels kAvx2Training = kTrainingOfLanes;
 
 void overlay_avx2(KernelSet& set) {
   overlay_vector(set);

@@ -58,6 +58,9 @@ inline Floats multiply(Floats a, Floats b) {
 inline Floats divide(Floats a, Floats b) {
   return both_halves([&](int h) { return _mm256_div_ps(a.half[h], b.half[h]); });
 }
+inline Floats square_root(Floats a) {
+  return both_halves([&](int h) { return _mm256_sqrt_ps(a.half[h]); });
+}
 inline Floats fma(Floats a, Floats b, Floats c) {
   return both_halves([&](int h) { return _mm256_fmadd_ps(a.half[h], b.half[h], c.half[h]); });
 }

@@ -51,6 +51,9 @@ inline Floats multiply(Floats a, Floats b) {
 inline Floats divide(Floats a, Floats b) {
   return each_lane<Floats>([&](int i) { return a.lane[i] / b.lane[i]; });
 }
+inline Floats square_root(Floats a) {
+  return each_lane<Floats>([&](int i) { return sqrtf(a.lane[i]); });
+}
 /// a * b + c, rounded once.
 inline Floats fma(Floats a, Floats b, Floats c) {
   return each_lane<Floats>([&](int i) { return fmaf(a.lane[i], b.lane[i], c.lane[i]); });

@@ -1,13 +1,16 @@
-// The scalar column of lanes/vector.h, lanes/attention.h and lanes/gemm.h: the definition that other columns
-// must equal to the bit.
+// The scalar column of lanes/vector.h, lanes/attention.h, lanes/gemm.h and lanes/training.h: the definition
+// that other columns must equal to the bit.
 #include "kernels/scalar/simd.h"
 
 #include "kernels/lanes/attention.h"
 #include "kernels/lanes/gemm.h"
+#include "kernels/lanes/training.h"
 #include "kernels/lanes/vector.h"
 #include "kernels/overlays.h"
 
 namespace ruvllm::kernels {
+
+const TrainingKernels kScalarTraining = kTrainingOfLanes;
 
 void overlay_scalar(KernelSet& set) {
   overlay_scalar_matmul(set);

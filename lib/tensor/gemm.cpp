@@ -1,6 +1,7 @@
 #include "tensor/gemm.h"
 
 #include "kernels/kernels.h"
+#include "kernels/training.h"
 
 #include <algorithm>
 
@@ -16,19 +17,6 @@ constexpr size_t kTilesAcross = 4;
 
 size_t n_blocks(size_t n, size_t unit) { return (n + unit - 1) / unit; }
 
-// A packed operand is a row of strips, one for each `width` rows of op(A) (columns of op(B)); in a strip, k
-// runs slowest: strip[k * width + lane]. Lanes beyond the edge are zero.
-void pack_strip(const float* data, size_t lane_stride, size_t k_stride, size_t n_lanes, size_t width,
-                size_t n_k, float* strip) {
-  if (n_lanes == width && lane_stride == 1) {
-    for (size_t k = 0; k < n_k; ++k) std::copy_n(data + k * k_stride, width, strip + k * width);
-    return;
-  }
-  for (size_t lane = 0; lane < width; ++lane)
-    for (size_t k = 0; k < n_k; ++k)
-      strip[k * width + lane] = lane < n_lanes ? data[lane * lane_stride + k * k_stride] : 0.0f;
-}
-
 // One product in progress: what every tile of it needs.
 struct Job {
   GemmShape shape;
@@ -39,22 +27,23 @@ struct Job {
   float* packed_a;
   float* packed_b;
   const kernels::GemmKernel& kernel;
+  const kernels::GemmPacking& packing;
 
   size_t n_strips_a() const { return n_blocks(shape.m, kernel.n_rows); }
   size_t n_strips_b() const { return n_blocks(shape.n, kernel.n_columns); }
 
-  // Strips of A come first, then those of B.
+  // Strips of A come first, then those of B. In a strip k runs slowest; lanes beyond the edge are zero.
   void pack(size_t strip) const {
     if (strip < n_strips_a()) {
       const size_t first = strip * kernel.n_rows;
-      pack_strip(a.data + first * a.row_stride, a.row_stride, a.column_stride,
-                 std::min(kernel.n_rows, shape.m - first), kernel.n_rows, shape.k,
-                 packed_a + first * shape.k);
+      packing.rows({a.data + first * a.row_stride, a.row_stride, a.column_stride,
+                    std::min(kernel.n_rows, shape.m - first), shape.k},
+                   packed_a + first * shape.k);
     } else {
       const size_t first = (strip - n_strips_a()) * kernel.n_columns;
-      pack_strip(b.data + first * b.column_stride, b.column_stride, b.row_stride,
-                 std::min(kernel.n_columns, shape.n - first), kernel.n_columns, shape.k,
-                 packed_b + first * shape.k);
+      packing.columns({b.data + first * b.column_stride, b.column_stride, b.row_stride,
+                       std::min(kernel.n_columns, shape.n - first), shape.k},
+                      packed_b + first * shape.k);
     }
   }
 
@@ -102,7 +91,16 @@ Job make_job(const GemmShape& shape, const GemmOperand& a, const GemmOperand& b,
   const size_t b_values = n_blocks(shape.n, kernel.n_columns) * kernel.n_columns * shape.k;
   if (scratch.a.size() < a_values) scratch.a.resize(a_values);
   if (scratch.b.size() < b_values) scratch.b.resize(b_values);
-  return Job{shape, a, b, c, c_stride, accumulate, scratch.a.data(), scratch.b.data(), kernel};
+  return Job{shape,
+             a,
+             b,
+             c,
+             c_stride,
+             accumulate,
+             scratch.a.data(),
+             scratch.b.data(),
+             kernel,
+             kernels::training().pack};
 }
 
 }  // namespace

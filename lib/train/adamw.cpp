@@ -1,15 +1,36 @@
 #include "train/adamw.h"
 
 #include "base/error.h"
+#include "train/ops/vector.h"
 
 #include <algorithm>
 #include <cmath>
 #include <numbers>
+#include <numeric>
+#include <span>
 
 namespace ruvllm::train {
 namespace {
 
 constexpr size_t kValuesInTile = 1 << 16;
+constexpr size_t kValuesInSum = 1 << 12;
+
+size_t n_tiles(size_t n_values) { return (n_values + kValuesInTile - 1) / kValuesInTile; }
+
+// In f32 a few thousand at a time, in double where that overflows.
+double sum_of_squares(std::span<const float> values) {
+  double sum = 0;
+  for (size_t first = 0; first < values.size(); first += kValuesInSum) {
+    const auto part = values.subspan(first, std::min(kValuesInSum, values.size() - first));
+    const float squares = dot(part.data(), part.data(), part.size());
+    if (std::isfinite(squares)) {
+      sum += static_cast<double>(squares);
+    } else {
+      for (const float value : part) sum += static_cast<double>(value) * value;
+    }
+  }
+  return sum;
+}
 
 }  // namespace
 
@@ -22,39 +43,49 @@ AdamW::AdamW(std::vector<Parameter<float>*> parameters, const AdamWOptions& opti
   }
 }
 
-double AdamW::step(float learning_rate, ThreadPool& pool) {
-  // The norm is summed in one order, in double, so that a step is the same for any number of threads.
+// Tiles are summed in one order, in double, so that a step is the same for any number of threads.
+double AdamW::gradient_norm(ThreadPool& pool) {
   double norm = 0;
   for (const Parameter<float>* parameter : parameters_) {
-    double sum = 0;
-    for (const float g : parameter->gradient) sum += static_cast<double>(g) * g;
+    const std::span<const float> gradient = parameter->gradient;
+    sums_.assign(n_tiles(gradient.size()), 0.0);
+    pool.for_each_tile(sums_.size(), [&](size_t tile, int) {
+      const size_t first = tile * kValuesInTile;
+      sums_[tile] = sum_of_squares(gradient.subspan(first, std::min(kValuesInTile, gradient.size() - first)));
+    });
+    const double sum = std::accumulate(sums_.begin(), sums_.end(), 0.0);
     if (!std::isfinite(sum))
       throw Error(Errc::failed, "the gradient of {} is not finite at step {}", parameter->name, n_steps_ + 1);
     norm += sum;
   }
-  norm = std::sqrt(norm);
+  return std::sqrt(norm);
+}
+
+double AdamW::step(float learning_rate, ThreadPool& pool) {
+  const double norm = gradient_norm(pool);
   const float clip = options_.gradient_clip;
-  const auto factor = clip > 0 && norm > clip ? static_cast<float>(clip / norm) : 1.0f;
   ++n_steps_;
   const auto t = static_cast<double>(n_steps_);
-  const auto correction1 = static_cast<float>(1 / (1 - std::pow(static_cast<double>(options_.beta1), t)));
-  const auto correction2 = static_cast<float>(1 / (1 - std::pow(static_cast<double>(options_.beta2), t)));
+  const auto correction = [t](float beta) {
+    return static_cast<float>(1 / (1 - std::pow(static_cast<double>(beta), t)));
+  };
+  kernels::AdamWStep step{.gradient_factor = clip > 0 && norm > clip ? static_cast<float>(clip / norm) : 1.0f,
+                          .beta1 = options_.beta1,
+                          .beta2 = options_.beta2,
+                          .correction1 = correction(options_.beta1),
+                          .correction2 = correction(options_.beta2),
+                          .epsilon = options_.epsilon,
+                          .learning_rate = learning_rate,
+                          .decay = 0};
   for (size_t p = 0; p < parameters_.size(); ++p) {
     Parameter<float>& parameter = *parameters_[p];
-    const float decay = parameter.shape.n_rows > 1 ? learning_rate * options_.weight_decay : 0.0f;
+    step.decay = parameter.shape.n_rows > 1 ? learning_rate * options_.weight_decay : 0.0f;
     const size_t n_values = parameter.value.size();
-    pool.for_each_tile((n_values + kValuesInTile - 1) / kValuesInTile, [&](size_t tile, int) {
-      const size_t last = std::min(n_values, (tile + 1) * kValuesInTile);
-      for (size_t i = tile * kValuesInTile; i < last; ++i) {
-        const float g = parameter.gradient[i] * factor;
-        float& m = first_[p][i];
-        float& v = second_[p][i];
-        m = options_.beta1 * m + (1 - options_.beta1) * g;
-        v = options_.beta2 * v + (1 - options_.beta2) * g * g;
-        const float update = m * correction1 / (std::sqrt(v * correction2) + options_.epsilon);
-        parameter.value[i] -= learning_rate * update + decay * parameter.value[i];
-        parameter.gradient[i] = 0;
-      }
+    pool.for_each_tile(n_tiles(n_values), [&](size_t tile, int) {
+      const size_t first = tile * kValuesInTile;
+      kernels::training().adamw(step, parameter.value.data() + first, parameter.gradient.data() + first,
+                                first_[p].data() + first, second_[p].data() + first,
+                                std::min(kValuesInTile, n_values - first));
     });
   }
   return norm;

@@ -34,9 +34,12 @@ class AdamW {
   void restore_steps(uint64_t n_steps) { n_steps_ = n_steps; }
 
  private:
+  double gradient_norm(ThreadPool& pool);
+
   std::vector<Parameter<float>*> parameters_;
   AdamWOptions options_;
   std::vector<std::vector<float>> first_, second_;
+  std::vector<double> sums_;  ///< of the squares in each tile of a gradient
   uint64_t n_steps_ = 0;
 };
 

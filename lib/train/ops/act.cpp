@@ -1,72 +1,36 @@
 #include "base/error.h"
 #include "train/ops/ops.h"
 #include "train/ops/rows.h"
-
-#include <cmath>
+#include "train/ops/vector.h"
 
 namespace ruvllm::train {
 namespace {
 
-// An activation function and its derivative at the same point.
-template <typename T>
-struct PointAndSlope {
-  T value, slope;
-};
+using kernels::Activation;
 
+// activation(gate) * up; without `up` the activation alone.
 template <typename T>
-PointAndSlope<T> silu_at(T x) {
-  const T sigmoid = T(1) / (T(1) + std::exp(-x));
-  return {x * sigmoid, sigmoid * (T(1) + x * (T(1) - sigmoid))};
-}
-
-// gelu(x) = x/2 (1 + tanh(sqrt(2/pi) (x + 0.044715 x^3))), Hendrycks and Gimpel 2016.
-template <typename T>
-PointAndSlope<T> gelu_at(T x) {
-  constexpr T kRoot = T(0.7978845608028653558798921198687), kCubic = T(0.044715);
-  const T t = std::tanh(kRoot * (x + kCubic * x * x * x));
-  const T inner_slope = kRoot * (T(1) + T(3) * kCubic * x * x);
-  return {x * (T(1) + t) / T(2), (T(1) + t) / T(2) + x * (T(1) - t * t) * inner_slope / T(2)};
-}
-
-// activation(gate) * up for any activation.
-template <typename T, typename Activation>
-Var gated(Tape<T>& tape, Var gate, Var up, Activation activation) {
+Var activated(Tape<T>& tape, const ActivationFunction<T>& activation, Var gate, const Var* up) {
   const Shape shape = tape.shape(gate);
-  RUVLLM_ASSERT(tape.shape(up) == shape);
+  RUVLLM_ASSERT(!up || tape.shape(*up) == shape);
   const size_t d = shape.n_columns;
-  const Var y = tape.make(shape, tape.needs_gradient(gate) || tape.needs_gradient(up));
+  const Var y = tape.make(shape, tape.needs_gradient(gate) || (up && tape.needs_gradient(*up)));
+  const T *in = tape.value(gate).data(), *factors = up ? tape.value(*up).data() : nullptr;
+  T* out = tape.value(y).data();
   for_each_row(tape, shape.n_rows, [&](size_t row) {
-    for (size_t i = row * d; i < (row + 1) * d; ++i)
-      tape.value(y)[i] = activation(tape.value(gate)[i]).value * tape.value(up)[i];
+    activate(activation, in + row * d, factors ? factors + row * d : nullptr, out + row * d, d);
   });
   if (!tape.needs_gradient(y)) return y;
-  tape.on_backward([&tape, gate, up, y, d, n_rows = shape.n_rows, activation] {
+  tape.on_backward([&tape, activation, gate, other = up ? *up : gate, is_gated = up != nullptr, y, d,
+                    n_rows = shape.n_rows] {
+    const T *at = tape.value(gate).data(), *times = is_gated ? tape.value(other).data() : nullptr;
+    const T* dy = tape.gradient(y).data();
+    T* d_gate = tape.gradient(gate).data();
+    T* d_up = is_gated ? tape.gradient(other).data() : nullptr;
+    const auto row_of = [d](auto* values, size_t row) { return values ? values + row * d : nullptr; };
     for_each_row(tape, n_rows, [&](size_t row) {
-      for (size_t i = row * d; i < (row + 1) * d; ++i) {
-        const PointAndSlope<T> at = activation(tape.value(gate)[i]);
-        const T dy = tape.gradient(y)[i];
-        if (tape.needs_gradient(gate)) tape.gradient(gate)[i] += dy * at.slope * tape.value(up)[i];
-        if (tape.needs_gradient(up)) tape.gradient(up)[i] += dy * at.value;
-      }
-    });
-  });
-  return y;
-}
-
-// activation(x) element by element.
-template <typename T, typename Activation>
-Var pointwise(Tape<T>& tape, Var x, Activation activation) {
-  const Shape shape = tape.shape(x);
-  const size_t d = shape.n_columns;
-  const Var y = tape.make(shape, tape.needs_gradient(x));
-  for_each_row(tape, shape.n_rows, [&](size_t row) {
-    for (size_t i = row * d; i < (row + 1) * d; ++i) tape.value(y)[i] = activation(tape.value(x)[i]).value;
-  });
-  if (!tape.needs_gradient(y)) return y;
-  tape.on_backward([&tape, x, y, d, n_rows = shape.n_rows, activation] {
-    for_each_row(tape, n_rows, [&](size_t row) {
-      for (size_t i = row * d; i < (row + 1) * d; ++i)
-        tape.gradient(x)[i] += tape.gradient(y)[i] * activation(tape.value(x)[i]).slope;
+      activate_backward(activation, row_of(at, row), row_of(times, row), row_of(dy, row), row_of(d_gate, row),
+                        row_of(d_up, row), d);
     });
   });
   return y;
@@ -76,25 +40,22 @@ Var pointwise(Tape<T>& tape, Var x, Activation activation) {
 
 template <typename T>
 Var silu_multiply(Tape<T>& tape, Var gate, Var up) {
-  return gated(tape, gate, up, silu_at<T>);
+  return activated<T>(tape, {Activation::silu}, gate, &up);
 }
 
 template <typename T>
 Var gelu_multiply(Tape<T>& tape, Var gate, Var up) {
-  return gated(tape, gate, up, gelu_at<T>);
+  return activated<T>(tape, {Activation::gelu}, gate, &up);
 }
 
 template <typename T>
 Var gelu(Tape<T>& tape, Var x) {
-  return pointwise(tape, x, gelu_at<T>);
+  return activated<T>(tape, {Activation::gelu}, x, nullptr);
 }
 
 template <typename T>
 Var soft_cap(Tape<T>& tape, Var x, T cap) {
-  return pointwise(tape, x, [cap](T at) {
-    const T t = std::tanh(at / cap);
-    return PointAndSlope<T>{cap * t, T(1) - t * t};
-  });
+  return activated<T>(tape, {Activation::soft_cap, cap}, x, nullptr);
 }
 
 #define INSTANTIATE(T)                            \

@@ -3,9 +3,9 @@
 #include "base/error.h"
 #include "train/ops/ops.h"
 #include "train/ops/rows.h"
+#include "train/ops/vector.h"
 
 #include <cmath>
-#include <limits>
 
 namespace ruvllm::train {
 namespace {
@@ -34,11 +34,20 @@ void for_each_block(size_t begin, size_t end, size_t window, const Body& body) {
   }
 }
 
-bool sees(size_t query, size_t key, size_t window) {
-  return key <= query && (window == 0 || key + window > query);
+// The keys that query `row` of a block sees are columns [first, end) of its scores.
+struct Seen {
+  size_t first, end;
+  size_t n() const { return end - first; }
+};
+
+Seen seen_by(const Block& block, size_t row, size_t window) {
+  const size_t query = block.first + row;
+  const size_t first_key =
+      window && query + 1 > block.first_key + window ? query + 1 - window : block.first_key;
+  return {first_key - block.first_key, query + 1 - block.first_key};
 }
 
-// Scores after scaling and soft-capping; -inf where a query does not see the key. (n_rows, n_keys)
+// Scores after scaling and soft-capping, where a query sees the key; elsewhere 0. (n_rows, n_keys)
 template <typename T>
 void scores_of(const Matrices<T>& m, const Block& block, const AttentionArguments& arguments, T* scores,
                tensor::GemmScratch& scratch) {
@@ -46,14 +55,14 @@ void scores_of(const Matrices<T>& m, const Block& block, const AttentionArgument
   product<T>(nullptr, block.n_rows, n_keys, m.d, {m.q + block.first * m.q_stride, m.q_stride, 1},
              {m.k + block.first_key * m.kv_stride, 1, m.kv_stride}, scores, n_keys, false, scratch);
   const T cap = static_cast<T>(arguments.score_cap), factor = static_cast<T>(arguments.score_scale);
-  for (size_t i = 0; i < block.n_rows; ++i)
-    for (size_t j = 0; j < n_keys; ++j) {
-      T& s = scores[i * n_keys + j];
-      s *= factor;
-      if (cap > 0) s = cap * std::tanh(s / cap);
-      if (!sees(block.first + i, block.first_key + j, arguments.window))
-        s = -std::numeric_limits<T>::infinity();
-    }
+  for (size_t i = 0; i < block.n_rows; ++i) {
+    T* row = scores + i * n_keys;
+    const Seen seen = seen_by(block, i, arguments.window);
+    std::fill(row, row + seen.first, T(0));
+    multiply_by(row + seen.first, factor, seen.n());
+    if (cap > 0) soft_cap_row(row + seen.first, cap, seen.n());
+    std::fill(row + seen.end, row + n_keys, T(0));
+  }
 }
 
 template <typename T>
@@ -64,12 +73,9 @@ void forward_block(const Matrices<T>& m, const Block& block, const AttentionArgu
   T* p = scratch.values.data();
   scores_of(m, block, arguments, p, scratch.gemm);
   for (size_t i = 0; i < block.n_rows; ++i) {
-    T* row = p + i * n_keys;
-    const T largest = *std::max_element(row, row + n_keys);
-    T sum = 0;
-    for (size_t j = 0; j < n_keys; ++j) sum += row[j] = std::exp(row[j] - largest);
-    for (size_t j = 0; j < n_keys; ++j) row[j] /= sum;
-    log_sums[(block.first + i) * log_sum_stride] = largest + std::log(sum);
+    const Seen seen = seen_by(block, i, arguments.window);
+    T* row = p + i * n_keys + seen.first;
+    log_sums[(block.first + i) * log_sum_stride] = softmax(row, T(1), row, seen.n());
   }
   product<T>(nullptr, block.n_rows, m.d, n_keys, {p, n_keys, 1},
              {m.v + block.first_key * m.kv_stride, m.kv_stride, 1}, out + block.first * m.q_stride,
@@ -96,14 +102,16 @@ void backward_block(const Matrices<T>& m, const Block& block, const AttentionArg
              {m.v + block.first_key * m.kv_stride, 1, m.kv_stride}, dp, n_keys, false, scratch.gemm);
   const T cap = static_cast<T>(arguments.score_cap), factor = static_cast<T>(arguments.score_scale);
   for (size_t i = 0; i < block.n_rows; ++i) {
-    const T* out_row = m.o + (block.first + i) * m.q_stride;
-    T overlap = 0;
-    for (size_t l = 0; l < m.d; ++l) overlap += d_out[i * m.q_stride + l] * out_row[l];
-    for (size_t j = i * n_keys; j < (i + 1) * n_keys; ++j) {
-      const T slope = cap > 0 && std::isfinite(s[j]) ? T(1) - (s[j] / cap) * (s[j] / cap) : T(1);
-      s[j] = std::exp(s[j] - log_sums[(block.first + i) * log_sum_stride]);
-      dp[j] = s[j] * (dp[j] - overlap) * slope * factor;
-    }
+    const size_t row = block.first + i;
+    const ScoreGradient<T> of_row{.log_sum = log_sums[row * log_sum_stride],
+                                  .overlap = dot(d_out + i * m.q_stride, m.o + row * m.q_stride, m.d),
+                                  .scale = factor,
+                                  .inverse_cap = cap > 0 ? T(1) / cap : T(0)};
+    const Seen seen = seen_by(block, i, arguments.window);
+    T* d_row = dp + i * n_keys;
+    std::fill(d_row, d_row + seen.first, T(0));
+    score_gradient(of_row, s + i * n_keys + seen.first, d_row + seen.first, seen.n());
+    std::fill(d_row + seen.end, d_row + n_keys, T(0));
   }
   const Operand<T> p_transposed{s, 1, n_keys}, ds{dp, n_keys, 1}, ds_transposed{dp, 1, n_keys};
   if (gradient.v)

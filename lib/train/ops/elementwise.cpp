@@ -1,6 +1,7 @@
 #include "base/error.h"
 #include "train/ops/ops.h"
 #include "train/ops/rows.h"
+#include "train/ops/vector.h"
 
 namespace ruvllm::train {
 
@@ -11,23 +12,24 @@ Var add(Tape<T>& tape, Var x, Var y) {
   const bool is_bias = tape.shape(y).n_rows == 1 && shape.n_rows != 1;
   RUVLLM_ASSERT(tape.shape(y).n_columns == d && (is_bias || tape.shape(y) == shape));
   const Var sum = tape.make(shape, tape.needs_gradient(x) || tape.needs_gradient(y));
-  const size_t y_stride = is_bias ? 0 : d;
+  const T *a = tape.value(x).data(), *b = tape.value(y).data();
+  T* out = tape.value(sum).data();
   for_each_row(tape, shape.n_rows, [&](size_t row) {
-    const T* a = tape.value(x).data() + row * d;
-    const T* b = tape.value(y).data() + row * y_stride;
-    T* out = tape.value(sum).data() + row * d;
-    for (size_t i = 0; i < d; ++i) out[i] = a[i] + b[i];
+    std::copy_n(a + row * d, d, out + row * d);
+    add_to(out + row * d, b + (is_bias ? 0 : row * d), d);
   });
   if (!tape.needs_gradient(sum)) return sum;
   tape.on_backward([&tape, x, y, sum, shape, d, is_bias] {
-    const std::span<const T> g = tape.gradient(sum);
-    if (tape.needs_gradient(x))
-      for (size_t i = 0; i < g.size(); ++i) tape.gradient(x)[i] += g[i];
-    if (!tape.needs_gradient(y)) return;
-    for (size_t row = 0; row < shape.n_rows; ++row) {
-      T* dy = tape.gradient(y).data() + (is_bias ? 0 : row * d);
-      for (size_t i = 0; i < d; ++i) dy[i] += g[row * d + i];
-    }
+    const T* g = tape.gradient(sum).data();
+    T *dx = tape.gradient(x).data(), *dy = tape.gradient(y).data();
+    for_each_row(tape, shape.n_rows, [&](size_t row) {
+      if (dx) add_to(dx + row * d, g + row * d, d);
+      if (dy && !is_bias) add_to(dy + row * d, g + row * d, d);
+    });
+    if (dy && is_bias)  // rows in order
+      for_each_column_range(tape, d, [&](size_t first, size_t n) {
+        for (size_t row = 0; row < shape.n_rows; ++row) add_to(dy + first, g + row * d + first, n);
+      });
   });
   return sum;
 }
@@ -35,10 +37,12 @@ Var add(Tape<T>& tape, Var x, Var y) {
 template <typename T>
 Var scale(Tape<T>& tape, Var x, T factor) {
   const Var y = tape.make(tape.shape(x), tape.needs_gradient(x));
-  for (size_t i = 0; i < tape.value(x).size(); ++i) tape.value(y)[i] = factor * tape.value(x)[i];
+  const T* in = tape.value(x).data();
+  T* out = tape.value(y).data();
+  for (size_t i = 0; i < tape.value(x).size(); ++i) out[i] = factor * in[i];
   if (!tape.needs_gradient(y)) return y;
   tape.on_backward([&tape, x, y, factor] {
-    for (size_t i = 0; i < tape.gradient(y).size(); ++i) tape.gradient(x)[i] += factor * tape.gradient(y)[i];
+    add_scaled(tape.gradient(x).data(), tape.gradient(y).data(), factor, tape.gradient(y).size());
   });
   return y;
 }
@@ -73,9 +77,10 @@ Var slice_columns(Tape<T>& tape, Var x, size_t first, size_t n) {
     std::copy_n(tape.value(x).data() + row * shape.n_columns + first, n, tape.value(y).data() + row * n);
   if (!tape.needs_gradient(y)) return y;
   tape.on_backward([&tape, x, y, shape, first, n] {
-    for (size_t row = 0; row < shape.n_rows; ++row)
-      for (size_t i = 0; i < n; ++i)
-        tape.gradient(x)[row * shape.n_columns + first + i] += tape.gradient(y)[row * n + i];
+    T* dx = tape.gradient(x).data() + first;
+    const T* dy = tape.gradient(y).data();
+    for_each_row(tape, shape.n_rows,
+                 [&](size_t row) { add_to(dx + row * shape.n_columns, dy + row * n, n); });
   });
   return y;
 }
@@ -90,8 +95,9 @@ Var select_rows(Tape<T>& tape, Var x, std::span<const uint32_t> rows) {
   }
   if (!tape.needs_gradient(y)) return y;
   tape.on_backward([&tape, x, y, d, chosen = std::vector<uint32_t>(rows.begin(), rows.end())] {
-    for (size_t i = 0; i < chosen.size(); ++i)
-      for (size_t j = 0; j < d; ++j) tape.gradient(x)[chosen[i] * d + j] += tape.gradient(y)[i * d + j];
+    T* dx = tape.gradient(x).data();
+    const T* dy = tape.gradient(y).data();
+    for (size_t i = 0; i < chosen.size(); ++i) add_to(dx + chosen[i] * d, dy + i * d, d);
   });
   return y;
 }

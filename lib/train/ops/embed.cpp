@@ -1,6 +1,6 @@
 #include "base/error.h"
 #include "train/ops/ops.h"
-#include "train/ops/rows.h"
+#include "train/ops/vector.h"
 
 namespace ruvllm::train {
 
@@ -16,11 +16,10 @@ Var embedding(Tape<T>& tape, Var table, std::span<const int32_t> ids) {
   if (!tape.needs_gradient(y)) return y;
   // Rows may repeat, so they are added one after the other: the sum has one order.
   tape.on_backward([&tape, table, y, d, chosen = std::vector<int32_t>(ids.begin(), ids.end())] {
-    for (size_t i = 0; i < chosen.size(); ++i) {
-      T* row = tape.gradient(table).data() + static_cast<size_t>(chosen[i]) * d;
-      const T* dy = tape.gradient(y).data() + i * d;
-      for (size_t j = 0; j < d; ++j) row[j] += dy[j];
-    }
+    T* d_table = tape.gradient(table).data();
+    const T* dy = tape.gradient(y).data();
+    for (size_t i = 0; i < chosen.size(); ++i)
+      add_to(d_table + static_cast<size_t>(chosen[i]) * d, dy + i * d, d);
   });
   return y;
 }

@@ -1,21 +1,12 @@
 #include "base/error.h"
 #include "train/ops/ops.h"
 #include "train/ops/rows.h"
+#include "train/ops/vector.h"
 
 #include <cmath>
 
 namespace ruvllm::train {
 namespace {
-
-// out = softmax(factor * row); returns the log of the sum of exponentials of factor * row.
-template <typename T>
-T softmax_row(const T* row, size_t n, T factor, T* out) {
-  const T largest = factor * *std::max_element(row, row + n);
-  T sum = 0;
-  for (size_t i = 0; i < n; ++i) sum += out[i] = std::exp(factor * row[i] - largest);
-  for (size_t i = 0; i < n; ++i) out[i] /= sum;
-  return largest + std::log(sum);
-}
 
 // Sums per-row losses in order, so that the loss has one value whatever the number of threads.
 template <typename T>
@@ -34,7 +25,7 @@ Var cross_entropy(Tape<T>& tape, Var logits, std::span<const int32_t> targets) {
   const Shape shape = tape.shape(logits);
   RUVLLM_ASSERT(targets.size() == shape.n_rows);
   const size_t n = shape.n_columns;
-  const std::span<T> probabilities = tape.scratch(shape.n_values());
+  const std::span<T> most = tape.scratch(shape.n_rows), sums = tape.scratch(shape.n_rows);
   const std::span<T> losses = tape.scratch(shape.n_rows);
   const auto n_counted =
       static_cast<T>(std::count_if(targets.begin(), targets.end(), [](int32_t id) { return id >= 0; }));
@@ -42,18 +33,22 @@ Var cross_entropy(Tape<T>& tape, Var logits, std::span<const int32_t> targets) {
     losses[row] = 0;
     if (targets[row] < 0) return;
     const T* in = tape.value(logits).data() + row * n;
-    losses[row] = softmax_row(in, n, T(1), probabilities.data() + row * n) - in[targets[row]];
+    most[row] = largest(in, n);
+    sums[row] = exponentials<T>(in, T(1), most[row], nullptr, n);
+    losses[row] = most[row] + std::log(sums[row]) - in[targets[row]];
   });
   const Var loss = mean_loss<T>(tape, losses, n_counted, tape.needs_gradient(logits));
   if (!tape.needs_gradient(loss) || n_counted == 0) return loss;
-  tape.on_backward([&tape, logits, loss, n, n_counted, probabilities,
+  // Probabilities are computed again: cheaper than keeping a vocabulary of them for each row.
+  tape.on_backward([&tape, logits, loss, n, n_counted, most, sums,
                     ids = std::vector<int32_t>(targets.begin(), targets.end())] {
     const T g = tape.gradient(loss)[0] / n_counted;
+    const T* in = tape.value(logits).data();
+    T* d = tape.gradient(logits).data();
     for_each_row(tape, ids.size(), [&](size_t row) {
       if (ids[row] < 0) return;
-      T* d = tape.gradient(logits).data() + row * n;
-      for (size_t i = 0; i < n; ++i) d[i] += g * probabilities[row * n + i];
-      d[ids[row]] -= g;
+      add_exponentials(d + row * n, in + row * n, most[row], g / sums[row], n);
+      d[row * n + static_cast<size_t>(ids[row])] -= g;
     });
   });
   return loss;
@@ -75,8 +70,8 @@ Var distillation(Tape<T>& tape, Var student, std::span<const T> teacher, T tempe
     if (!mask[row]) return;
     const T factor = T(1) / temperature;
     const T *t = teacher.data() + row * n, *s = tape.value(student).data() + row * n;
-    const T teacher_log = softmax_row(t, n, factor, p.data() + row * n);
-    const T student_log = softmax_row(s, n, factor, q.data() + row * n);
+    const T teacher_log = softmax(t, factor, p.data() + row * n, n);
+    const T student_log = softmax(s, factor, q.data() + row * n, n);
     T sum = 0;
     for (size_t i = 0; i < n; ++i)
       sum += p[row * n + i] * (factor * (t[i] - s[i]) - teacher_log + student_log);

@@ -1,6 +1,7 @@
 #include "base/error.h"
 #include "train/ops/ops.h"
 #include "train/ops/rows.h"
+#include "train/ops/vector.h"
 
 #include <cmath>
 
@@ -16,31 +17,26 @@ Var rms_norm(Tape<T>& tape, Var x, Var weight, T epsilon, size_t group) {
   const size_t n_groups = shape.n_values() / d;
   const Var y = tape.make(shape, tape.needs_gradient(x) || tape.needs_gradient(weight));
   const std::span<T> inverse = tape.scratch(n_groups);
+  const T *in = tape.value(x).data(), *w = tape.value(weight).data();
+  T* out = tape.value(y).data();
   for_each_row(tape, n_groups, [&](size_t row) {
-    const T* in = tape.value(x).data() + row * d;
-    T sum = 0;
-    for (size_t i = 0; i < d; ++i) sum += in[i] * in[i];
+    const T sum = dot(in + row * d, in + row * d, d);
     inverse[row] = T(1) / std::sqrt(sum / static_cast<T>(d) + epsilon);
-    for (size_t i = 0; i < d; ++i) tape.value(y)[row * d + i] = in[i] * inverse[row] * tape.value(weight)[i];
+    norm_row(in + row * d, w, inverse[row], out + row * d, d);
   });
   if (!tape.needs_gradient(y)) return y;
   tape.on_backward([&tape, x, weight, y, d, n_groups, inverse] {
-    if (tape.needs_gradient(x))
+    const T *at = tape.value(x).data(), *factors = tape.value(weight).data(), *dy = tape.gradient(y).data();
+    T *dx = tape.gradient(x).data(), *d_weight = tape.gradient(weight).data();
+    if (dx)
       for_each_row(tape, n_groups, [&](size_t row) {
-        const T* in = tape.value(x).data() + row * d;
-        const T* dy = tape.gradient(y).data() + row * d;
-        const T r = inverse[row];
-        T mean = 0;
-        for (size_t i = 0; i < d; ++i) mean += dy[i] * tape.value(weight)[i] * in[i];
-        mean /= static_cast<T>(d);
-        for (size_t i = 0; i < d; ++i)
-          tape.gradient(x)[row * d + i] += r * (dy[i] * tape.value(weight)[i] - in[i] * r * r * mean);
+        norm_row_backward(at + row * d, factors, dy + row * d, inverse[row], dx + row * d, d);
       });
-    if (tape.needs_gradient(weight))
-      for (size_t row = 0; row < n_groups; ++row)
-        for (size_t i = 0; i < d; ++i)
-          tape.gradient(weight)[i] +=
-              tape.gradient(y)[row * d + i] * tape.value(x)[row * d + i] * inverse[row];
+    if (d_weight)
+      for_each_column_range(tape, d, [&](size_t first, size_t n) {
+        for (size_t row = 0; row < n_groups; ++row)
+          norm_weight_backward(at + row * d + first, dy + row * d + first, inverse[row], d_weight + first, n);
+      });
   });
   return y;
 }

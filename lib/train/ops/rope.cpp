@@ -12,20 +12,19 @@ void rotate(Tape<T>& tape, std::span<const T> in, std::span<T> out, const Shape&
             const RopeArguments& arguments, std::span<const T> cosines, std::span<const T> sines, T direction,
             bool accumulate) {
   const size_t n_pairs = arguments.n_rotated / 2;
+  const size_t step = arguments.half_split ? 1 : 2, apart = arguments.half_split ? n_pairs : 1;
   for_each_row(tape, shape.n_rows, [&](size_t row) {
+    const T *c = cosines.data() + row * n_pairs, *s = sines.data() + row * n_pairs;
     for (size_t head = 0; head < shape.n_columns; head += arguments.head_dimension) {
       const T* from = in.data() + row * shape.n_columns + head;
       T* to = out.data() + row * shape.n_columns + head;
-      const auto put = [&](size_t i, T value) { to[i] = value + (accumulate ? to[i] : T(0)); };
+      if (!accumulate) std::fill_n(to, arguments.head_dimension, T(0));
       for (size_t pair = 0; pair < n_pairs; ++pair) {
-        const size_t first = arguments.half_split ? pair : 2 * pair;
-        const size_t second = arguments.half_split ? pair + n_pairs : 2 * pair + 1;
-        const T c = cosines[row * n_pairs + pair], s = direction * sines[row * n_pairs + pair];
-        const T a = from[first], b = from[second];
-        put(first, a * c - b * s);
-        put(second, a * s + b * c);
+        const T a = from[step * pair], b = from[step * pair + apart], sine = direction * s[pair];
+        to[step * pair] += a * c[pair] - b * sine;
+        to[step * pair + apart] += a * sine + b * c[pair];
       }
-      for (size_t i = arguments.n_rotated; i < arguments.head_dimension; ++i) put(i, from[i]);
+      for (size_t i = arguments.n_rotated; i < arguments.head_dimension; ++i) to[i] += from[i];
     }
   });
 }

@@ -18,6 +18,15 @@ void for_each_row(Tape<T>& tape, size_t n_rows, const Body& body) {
   });
 }
 
+/// Calls body(first, n) for ranges of columns that cover [0, n_columns): for sums over rows in one order.
+template <typename T, typename Body>
+void for_each_column_range(Tape<T>& tape, size_t n_columns, const Body& body) {
+  constexpr size_t kColumnsInTile = 64;
+  tape.pool().for_each_tile((n_columns + kColumnsInTile - 1) / kColumnsInTile, [&](size_t tile, int) {
+    body(tile * kColumnsInTile, std::min(kColumnsInTile, n_columns - tile * kColumnsInTile));
+  });
+}
+
 /// A matrix operand of product(): strides as in tensor::GemmOperand, in either precision.
 template <typename T>
 struct Operand {
