@@ -52,6 +52,7 @@ class Bpe final : public Subwords {
       TokenId joined;
     };
     std::vector<Merge> found(settings.merges.size());
+    size_t n_ignored = 0;
     TokenId joined = kNoToken;
     for (size_t rank = 0; rank < found.size(); ++rank) {
       if (rank + kAhead < found.size()) {
@@ -61,19 +62,27 @@ class Bpe final : public Subwords {
       const auto& [left, right] = settings.merges[rank];
       joined = find_joined(left, right, joined).value_or(kNoToken);
       const std::optional<TokenId> left_token = vocab_->find(left), right_token = vocab_->find(right);
-      if (!left_token || !right_token || joined == kNoToken)
-        throw Error(Errc::corrupt_file, "{}: merge {} names \"{}\", which is no token", settings.source, rank,
-                    printable(!left_token    ? left
-                              : !right_token ? right
-                                             : std::string(left).append(right),
-                              40));
-      found[rank] = {static_cast<uint32_t>(*left_token), static_cast<uint32_t>(*right_token), joined};
+      if (left_token && right_token && joined != kNoToken) {
+        found[rank] = {static_cast<uint32_t>(*left_token), static_cast<uint32_t>(*right_token), joined};
+        continue;
+      }
+      found[rank].joined = kNoToken;
+      if (n_ignored++ > 0) continue;
+      const std::string finding =
+          fmt::format("{}: merge {} names \"{}\", which is no token", settings.source, rank,
+                      printable(!left_token    ? left
+                                : !right_token ? right
+                                               : std::string(left).append(right),
+                                40));
+      if (!settings.warning) throw Error(Errc::corrupt_file, "{}", finding);
+      *settings.warning = finding;
     }
+    if (n_ignored > 0) *settings.warning += fmt::format("; ignored {} such of {}", n_ignored, found.size());
     for (size_t rank = 0; rank < found.size(); ++rank) {
       if (rank + kAhead < found.size())
         merges_.prefetch(found[rank + kAhead].left, found[rank + kAhead].right);
       const auto& [left, right, token] = found[rank];
-      if (may_be_text(vocab_->kind(token)))
+      if (token != kNoToken && may_be_text(vocab_->kind(token)))
         merges_.add(left, right, {static_cast<uint32_t>(rank), static_cast<uint32_t>(token)});
     }
   }

@@ -33,8 +33,11 @@ struct BpeSettings {
   bool ignore_merges = false;  ///< a word that is a token stays whole
   bool fuse_unknown = false;   ///< several unknown characters in a row become one unknown token
   std::string_view source;     ///< what the merges are called in messages
+  /// Takes what is to be told of merges that name what is no token: they are then passed over, as they can
+  /// never be used. Null: they are errors.
+  std::string* warning = nullptr;
 };
-/// Throws corrupt_file where a merge names what is no token.
+/// Throws corrupt_file where a merge names what is no token, unless there is a place for a warning.
 std::unique_ptr<const Subwords> make_bpe(std::shared_ptr<const Vocab> vocab, const BpeSettings& settings);
 
 /// Unigram: of all ways to cut a word, the one with the highest sum of scores (Viterbi).

@@ -151,11 +151,15 @@ std::shared_ptr<const Tokenizer> read_bpe(const Metadata& metadata, bool is_gemm
                        .byte_level = !has(kPlainText),
                        .ignore_merges = has(kIgnoreMerges),
                        .source = kMergesKey};
+  std::string merges_warning;
+  settings.warning = &merges_warning;
   read_merges(metadata, settings);
   if (has(kPlainText)) pipeline.normalisers.push_back(replace_text(" ", std::string(kSpaceSign)));
   pipeline.bytes_of = has(kPlainText) ? unescape_spaces : from_byte_alphabet;
   pipeline.cutters.push_back(cut_by_pretokenizer(std::make_shared<const Pretokenizer>(row.patterns)));
   pipeline.subwords = make_bpe(pipeline.vocab, settings);
+  if (!merges_warning.empty())
+    pipeline.warning += (pipeline.warning.empty() ? "" : "; ") + merges_warning;
   return make_pipeline_tokenizer(std::move(pipeline));
 }
 
