@@ -162,6 +162,23 @@ const HfFamily& find_family(const Fields& config) {
               known);
 }
 
+// Gemma 3's larger models see pictures; what speaks is in text_config, which leaves out what is as in the
+// library's Gemma3TextConfig.
+Json gemma3_text_config(const Json& config) {
+  Json text = {{"model_type", "gemma3_text"},
+               {"num_attention_heads", 8},
+               {"num_key_value_heads", 4},
+               {"head_dim", 256},
+               {"vocab_size", 262208},
+               {"rms_norm_eps", 1e-6},
+               {"rope_theta", 1e6},
+               {"rope_local_base_freq", 10000},
+               {"query_pre_attn_scalar", 256},
+               {"max_position_embeddings", 131072}};
+  text.update(Fields(config).object("text_config"));
+  return text;
+}
+
 // What would give wrong answers rather than an error later.
 void refuse_unsupported(const Fields& config, const HfFamily& family) {
   for (const char* key : {"hidden_act", "hidden_activation"}) {
@@ -170,11 +187,46 @@ void refuse_unsupported(const Fields& config, const HfFamily& family) {
       throw Error(Errc::corrupt_file, "{} is \"{}\", expected {}", key, printable(*activation, 64),
                   family.activation);
   }
-  if (config.find("quantization_config"))
-    throw Error(Errc::corrupt_file,
-                "the weights are quantised (quantization_config); use the original or a GGUF file");
   if (!family.has_windows && config.boolean("use_sliding_window").value_or(false))
     throw Error(Errc::corrupt_file, "use_sliding_window is not supported for {}", family.model_type);
+}
+
+// A block's rows and columns.
+void read_block(const Fields& fields, const char* key, HfScaling& scaling) {
+  const auto block = fields.numbers(key);
+  if (!block) return;
+  if (block->size() != 2 || !((*block)[0] >= 1 && (*block)[1] >= 1))
+    throw Error(Errc::corrupt_file, "{} is not two numbers of rows and columns", key);
+  scaling.block_rows = static_cast<uint64_t>((*block)[0]);
+  scaling.block_columns = static_cast<uint64_t>((*block)[1]);
+}
+
+// What quantization_config says: scales beside F8 weights are read, everything else is refused. The library
+// compressed-tensors says it by groups of layers.
+HfScaling read_scaling(const Fields& config) {
+  HfScaling scaling;
+  if (!config.find("quantization_config")) return scaling;
+  const Json json = config.object("quantization_config");
+  const Fields fields(json);
+  const std::string method = fields.string("quant_method").value_or("");
+  scaling.has_scales = method == "fp8" || method == "fbgemm_fp8";
+  read_block(fields, "weight_block_size", scaling);
+  if (method == "compressed-tensors") {
+    const Json groups = fields.object("config_groups");
+    for (const auto& [name, group] : groups.items()) {
+      const Json weights = group.is_object() ? Fields(group).object("weights") : Json::object();
+      const Fields rule(weights);
+      scaling.has_scales = rule.integer("num_bits") == 8u && rule.string("type") == "float";
+      if (!scaling.has_scales) break;
+      read_block(rule, "block_structure", scaling);
+    }
+  }
+  if (!scaling.has_scales)
+    throw Error(Errc::corrupt_file,
+                "the weights are quantised (quantization_config with method \"{}\"; fp8 is read); use the "
+                "original or a GGUF file",
+                printable(method, 40));
+  return scaling;
 }
 
 // The head's size and what part of it is rotated.
@@ -204,11 +256,12 @@ class RopeReader {
     auto type = scaling_.string("rope_type");
     if (!type) type = scaling_.string("type");
     if (!type || *type == "default") return;
-    if (*type == "linear" || *type == "dynamic" || *type == "yarn") return factor_scaling(*type);
+    if (*type == "linear" || *type == "ntk" || *type == "dynamic" || *type == "yarn")
+      return factor_scaling(*type);
     if (*type == "longrope" || *type == "su") return longrope();
     if (*type == "llama3") return llama3();
     throw Error(Errc::corrupt_file,
-                "rope_scaling type \"{}\" is unknown; known are linear, dynamic, yarn, longrope, llama3",
+                "rope_scaling type \"{}\" is unknown; known are linear, ntk, dynamic, yarn, longrope, llama3",
                 printable(*type, 64));
   }
 
@@ -307,10 +360,13 @@ std::span<const HfFamily> hf_families() { return kFamilies; }
 
 HfModel read_hf_config(const Json& json) {
   if (!json.is_object()) throw Error(Errc::corrupt_file, "not a JSON object");
-  const Fields config(json);
   HfModel model;
+  model.sees_pictures = Fields(json).string("model_type") == "gemma3";
+  const Json language = model.sees_pictures ? gemma3_text_config(json) : json;
+  const Fields config(language);
   model.family = &find_family(config);
   refuse_unsupported(config, *model.family);
+  model.scaling = read_scaling(Fields(json));
   const std::string prefix = std::string(model.family->architecture) + ".";
   Metadata& metadata = model.metadata;
   metadata.add("general.architecture", metadata.keep(std::string(model.family->architecture)));

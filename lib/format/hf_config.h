@@ -30,11 +30,21 @@ struct HfFamily {
 };
 std::span<const HfFamily> hf_families();
 
+/// Weights kept in eight bits of floating point with scales beside them (quantization_config): NAME.weight is
+/// what it holds times NAME.weight_scale_inv or NAME.weight_scale, which has one number for the tensor, one
+/// for each row, or one for each block.
+struct HfScaling {
+  bool has_scales = false;
+  uint64_t block_rows = 0, block_columns = 0;  ///< 0: no blocks
+};
+
 struct HfModel {
   const HfFamily* family = nullptr;
   Metadata metadata;
   uint64_t n_heads = 0;
   uint64_t n_kv_heads = 0;
+  HfScaling scaling;
+  bool sees_pictures = false;  ///< tensors of the language model are named under language_model, among others
   bool has_tied_output = false;  ///< an lm_head tensor, if there is one, is not used
   /// Small F32 tensors that the configuration holds, by GGUF name.
   std::vector<std::pair<std::string, std::vector<float>>> tensors;

@@ -27,8 +27,10 @@ using tensor::Format;
 
 // Tensors that checkpoints carry and no computation here needs: buffers that are computed, and heads of
 // BERT's training.
-constexpr std::array<std::string_view, 4> kUnusedEndings = {"rotary_emb.inv_freq", "embeddings.position_ids",
-                                                            "attn.masked_bias", "rotary_emb.cos_cached"};
+constexpr std::array<std::string_view, 9> kUnusedEndings = {
+    "rotary_emb.inv_freq", "embeddings.position_ids", "attn.masked_bias", "rotary_emb.cos_cached",
+    ".input_scale",        ".output_scale",           ".k_scale",         ".v_scale",
+    ".activation_scale"};
 constexpr std::array<std::string_view, 2> kUnusedBeginnings = {"pooler.", "cls."};
 
 bool is_unused(std::string_view name) {
@@ -36,6 +38,19 @@ bool is_unused(std::string_view name) {
                              [&](std::string_view ending) { return name.ends_with(ending); }) ||
          std::ranges::any_of(kUnusedBeginnings,
                              [&](std::string_view begin) { return name.starts_with(begin); });
+}
+
+// The name that a tensor of the language model has where nothing else is with it; false for those of eyes.
+// Both orders of the outer names are in use.
+bool take_out_of_language_model(std::string& name) {
+  constexpr std::string_view kOuter = "language_model.", kInner = "model.language_model.";
+  if (name.starts_with(kOuter))
+    name.erase(0, kOuter.size());
+  else if (name.starts_with(kInner))
+    name.replace(0, kInner.size(), "model.");
+  else
+    return name.starts_with("lm_head.");
+  return true;
 }
 
 // A 4-bit exponent of bias 7 and 3 bits of mantissa (Micikevicius et al. 2022, "FP8 Formats for Deep
@@ -48,6 +63,20 @@ constexpr uint16_t f16_of_e4m3(uint8_t bits) {
   const auto shift =
       static_cast<uint32_t>(std::countl_zero(mantissa)) - 28;  // until the leading one is bit 3
   return static_cast<uint16_t>(sign | (9 - shift) << 10 | (mantissa << shift & 7u) << 7);
+}
+
+// Rounded to the nearest, ties to even.
+uint16_t bf16_of(float value) {
+  const auto bits = std::bit_cast<uint32_t>(value);
+  if (value != value) return static_cast<uint16_t>(bits >> 16 | 0x40);  // NaN stays one
+  return static_cast<uint16_t>((bits + 0x7FFF + (bits >> 16 & 1)) >> 16);
+}
+
+// The weight that a tensor is the scale of, or nothing.
+std::optional<std::string> scaled_name(std::string_view name) {
+  for (const std::string_view ending : {".weight_scale_inv", ".weight_scale"})
+    if (name.ends_with(ending)) return std::string(name.substr(0, name.size() - ending.size())) + ".weight";
+  return std::nullopt;
 }
 
 // 5 bits of exponent, 2 of mantissa: the upper byte of an F16.
@@ -84,10 +113,18 @@ class Collector {
  public:
   Collector(const HfModel& config, ModelFile& model) : config_(config), model_(model) {}
 
+  /// Notes a scale; all of them before the first add(), for they may lie in any shard. False for what is
+  /// none.
+  bool add_scale(const SafetensorsEntry& entry) {
+    auto weight = config_.scaling.has_scales ? scaled_name(entry.name) : std::nullopt;
+    if (weight) scales_.emplace(*std::move(weight), entry);
+    return weight.has_value();
+  }
+
   void add(const SafetensorsEntry& entry, uint32_t file_index) try {
-    std::string_view name = entry.name;
-    if (config_.family->names == kBert && name.starts_with("bert.")) name.remove_prefix(5);
-    if (is_unused(name)) return;
+    std::string name = entry.name;
+    if (config_.family->names == kBert && name.starts_with("bert.")) name.erase(0, 5);
+    if (is_unused(name) || (config_.sees_pictures && !take_out_of_language_model(name))) return;
     const auto match = match_hf_name(name, config_.family->names);
     if (!match)
       throw Error(Errc::corrupt_file, "it has no place in a model of type {}", config_.family->model_type);
@@ -133,13 +170,19 @@ class Collector {
   }
 
   Tensor read(const SafetensorsEntry& entry, const std::string& name, uint32_t file_index) {
-    const auto format = format_of(entry.type);
+    const bool is_f8 = entry.type == SafetensorsType::F8_E4M3 || entry.type == SafetensorsType::F8_E5M2;
+    const auto format = is_f8 && config_.scaling.has_scales ? Format::BF16 : format_of(entry.type);
     if (!format)
       throw Error(Errc::corrupt_file, "type {} is not supported (F32, F16, BF16, F8_E4M3, F8_E5M2 are)",
                   safetensors_type_name(entry.type));
     Tensor tensor{name, *format, dimensions_of(entry), entry.bytes, entry.file_offset, file_index};
-    if (entry.type == SafetensorsType::F8_E4M3) widen(tensor, f16_of_e4m3);
-    if (entry.type == SafetensorsType::F8_E5M2) widen(tensor, f16_of_e5m2);
+    if (is_f8) {
+      const auto f16_of = entry.type == SafetensorsType::F8_E4M3 ? f16_of_e4m3 : f16_of_e5m2;
+      if (config_.scaling.has_scales)
+        scale(tensor, entry.name, f16_of);
+      else
+        widen(tensor, f16_of);
+    }
     // Files keep no alignment; kernels want that of the type.
     const uint64_t unit = tensor::traits(*format).block_bytes;
     if (reinterpret_cast<uintptr_t>(tensor.bytes.data()) % unit != 0)
@@ -155,6 +198,47 @@ class Collector {
       std::memcpy(wide.data() + 2 * i, &half, sizeof half);
     }
     adopt(tensor, std::move(wide));
+  }
+
+  // Each weight times the scale of its block, in BF16, as which such models are published before they are
+  // made smaller.
+  void scale(Tensor& tensor, const std::string& name, uint16_t (*f16_of)(uint8_t)) {
+    const auto found = scales_.find(name);
+    if (found == scales_.end()) throw Error(Errc::corrupt_file, "the scale of its values is missing");
+    const std::vector<float> scales = values_of(found->second);
+    const uint64_t n_columns = tensor.dimensions[0], n_rows = tensor.n_values() / n_columns;
+    const HfScaling& blocks = config_.scaling;
+    uint64_t block_rows = n_rows, block_columns = n_columns;
+    if (scales.size() == n_rows && n_rows > 1) block_rows = 1;
+    if (blocks.block_rows != 0) block_rows = blocks.block_rows, block_columns = blocks.block_columns;
+    const uint64_t across = (n_columns + block_columns - 1) / block_columns;
+    const uint64_t down = (n_rows + block_rows - 1) / block_rows;
+    if (scales.size() != across * down)
+      throw Error(Errc::corrupt_file, "it has {} scales, expected {} x {}", scales.size(), down, across);
+
+    std::array<float, 256> value_of;
+    for (size_t bits = 0; bits < value_of.size(); ++bits) {
+      const uint16_t half = f16_of(static_cast<uint8_t>(bits));
+      tensor::decode_values(Format::F16, std::as_bytes(std::span(&half, 1)), std::span(&value_of[bits], 1));
+    }
+    std::vector<std::byte> wide(checked_mul<uint64_t>(tensor.bytes.size(), 2, "size of data"));
+    for (uint64_t i = 0; i < tensor.bytes.size(); ++i) {
+      const uint64_t block = i / n_columns / block_rows * across + i % n_columns / block_columns;
+      const uint16_t value = bf16_of(value_of[static_cast<uint8_t>(tensor.bytes[i])] * scales[block]);
+      std::memcpy(wide.data() + 2 * i, &value, sizeof value);
+    }
+    adopt(tensor, std::move(wide));
+  }
+
+  static std::vector<float> values_of(const SafetensorsEntry& entry) {
+    const auto format = format_of(entry.type);
+    if (!format || safetensors_type_bytes(entry.type) == 1)
+      throw Error(Errc::corrupt_file, "its scale is of type {}, expected F32, BF16 or F16",
+                  safetensors_type_name(entry.type));
+    std::vector<std::byte> aligned(entry.bytes.begin(), entry.bytes.end());
+    std::vector<float> values(entry.bytes.size() / safetensors_type_bytes(entry.type));
+    tensor::decode_values(*format, aligned, values);
+    return values;
   }
 
   // Vectors are F32 in GGUF files; norms of some families are stored there with the one that these leave out.
@@ -219,6 +303,7 @@ class Collector {
   const HfModel& config_;
   ModelFile& model_;
   std::map<std::string, Members> members_;
+  std::map<std::string, SafetensorsEntry> scales_;  // by the weight's name
 };
 
 // Entries of an index come from outside: only a name of a file in the same folder is one.
@@ -248,6 +333,26 @@ void read_pooling(const fs::path& folder, HfModel& model) {
   for (const auto& [field, mode] : kModes)
     if (config.is_object() && config.contains(field) && config[field] == true)
       model.metadata.set(fmt::format("{}.pooling_type", model.family->architecture), mode);
+}
+
+// What the model's makers recommend for sampling, under GGUF's keys. Numbers only; what is out of range is
+// whoever reads it to say.
+void read_sampling(const fs::path& folder, HfModel& model) {
+  const fs::path path = folder / "generation_config.json";
+  if (!fs::exists(path)) return;
+  const Json config = parse_json(read_file(path, limits::kJsonFileBytes), path.string());
+  if (!config.is_object()) throw Error(Errc::corrupt_file, "{} is no object", path.string());
+  constexpr std::array<std::pair<const char*, const char*>, 5> kFields = {
+      {{"temperature", "general.sampling.temp"},
+       {"top_k", "general.sampling.top_k"},
+       {"top_p", "general.sampling.top_p"},
+       {"min_p", "general.sampling.min_p"},
+       {"repetition_penalty", "general.sampling.penalty_repeat"}}};
+  for (const auto& [field, key] : kFields)
+    if (const auto value = config.find(field); value != config.end() && value->is_number())
+      model.metadata.set(key, value->get<float>());
+  if (const auto samples = config.find("do_sample"); samples != config.end() && *samples == false)
+    model.metadata.set("general.sampling.temp", 0.0f);
 }
 
 }  // namespace
@@ -282,15 +387,20 @@ std::shared_ptr<const ModelFile> read_hf_folder(const fs::path& folder) {
   model->folder = folder;
   HfModel config = read_config(folder);
   read_pooling(folder, config);
+  read_sampling(folder, config);
   Collector collector(config, *model);
-  for (const fs::path& path : list_safetensors(folder)) {
-    const auto& file = model->files.emplace_back(path);
-    const auto file_index = static_cast<uint32_t>(model->files.size() - 1);
-    const SafetensorsImage image = parse_safetensors(file.bytes(), path.string());
+  const std::vector<fs::path> paths = list_safetensors(folder);
+  std::vector<SafetensorsImage> images;
+  for (const fs::path& path : paths) {
+    images.push_back(parse_safetensors(model->files.emplace_back(path).bytes(), path.string()));
+    std::erase_if(images.back().tensors,
+                  [&](const SafetensorsEntry& entry) { return collector.add_scale(entry); });
+  }
+  for (uint32_t i = 0; i < images.size(); ++i) {
     try {
-      for (const SafetensorsEntry& entry : image.tensors) collector.add(entry, file_index);
+      for (const SafetensorsEntry& entry : images[i].tensors) collector.add(entry, i);
     } catch (const Error& error) {
-      throw with_context(error, path.string());
+      throw with_context(error, paths[i].string());
     }
   }
   collector.stack_members();

@@ -2,7 +2,8 @@
 // under GGUF keys, tensors under GGUF names with GGUF's conventions, so that the same weights are the same
 // bits whichever way they came. Most tensors stay views into the mapped files; those that GGUF wants
 // otherwise are made: rows of queries and keys reordered, experts stacked, norms in F32 (Gemma's plus one),
-// F8 as F16 (which holds every F8 value). Tested by tests/format/hf_folder_test.cpp.
+// F8 as F16 (which holds every F8 value), F8 with scales beside it as BF16. What generation_config.json
+// recommends becomes GGUF's keys general.sampling.*. Tested by tests/format/hf_folder_test.cpp.
 #pragma once
 
 #include "format/model_file.h"

@@ -4,6 +4,7 @@
 #include "base/file.h"
 #include "base/json.h"
 #include "safetensors_image.h"
+#include "tensor/ops.h"
 #include "test_support.h"
 
 #include <doctest/doctest.h>
@@ -195,6 +196,115 @@ TEST_CASE("every F8 value is the same value in F16") {
     else
       CHECK((i & 3 ? std::isnan(e5m2[i]) : std::isinf(e5m2[i])));
   }
+}
+
+TEST_CASE("F8 weights are multiplied by the scales beside them: one, one a row, or one a block") {
+  const std::vector<uint8_t> codes = {0x38, 0x40, 0xB8, 0x3C, 0x38, 0x38, 0x48, 0x00};  // 1 2 -1 1.5, 1 1 4 0
+  const auto values = [&](const Json& quantisation, const std::string& name,
+                          const std::vector<uint64_t>& shape, const std::vector<float>& scales) {
+    Json config = tiny_config("qwen2");
+    config["quantization_config"] = quantisation;
+    SafetensorsBuilder weights;
+    weights.add("model.layers.0.mlp.up_proj.weight", "F8_E4M3", {2, 4}, codes);
+    weights.add("model.layers.0.mlp.up_proj." + name, "F32", shape, scales);
+    weights.add("model.layers.0.mlp.up_proj.input_scale", "F32", {1}, counting(1));
+    const auto model = open(config, weights);
+    CHECK(model->tensors.size() == 1);
+    const format::Tensor* tensor = model->find("blk.0.ffn_up.weight");
+    REQUIRE(tensor);
+    REQUIRE(tensor->format == tensor::Format::BF16);
+    std::vector<float> floats(tensor->n_values());
+    tensor::decode_values(tensor->format, tensor->bytes, floats);
+    return floats;
+  };
+  using Floats = std::vector<float>;
+  const Json fp8 = {{"quant_method", "fp8"}};
+  CHECK(values(fp8, "weight_scale", {}, {0.5f}) == Floats{0.5f, 1, -0.5f, 0.75f, 0.5f, 0.5f, 2, 0});
+  CHECK(values(fp8, "weight_scale", {2, 1}, {2, 3}) == Floats{2, 4, -2, 3, 3, 3, 12, 0});
+  const Json blocks = {{"quant_method", "fp8"}, {"weight_block_size", {1, 3}}};
+  CHECK(values(blocks, "weight_scale_inv", {2, 2}, {2, 3, 5, 7}) == Floats{2, 4, -2, 4.5f, 5, 5, 20, 0});
+  const Json compressed = {
+      {"quant_method", "compressed-tensors"},
+      {"config_groups",
+       {{"group_0", {{"weights", {{"num_bits", 8}, {"type", "float"}, {"strategy", "channel"}}}}}}}};
+  CHECK(values(compressed, "weight_scale", {2, 1}, {2, 3}) == Floats{2, 4, -2, 3, 3, 3, 12, 0});
+}
+
+TEST_CASE("scales may lie in another shard; missing ones, and as many as fit nothing, are refused") {
+  Json config = tiny_config("qwen2");
+  config["quantization_config"] = {{"quant_method", "fp8"}, {"weight_block_size", {128, 128}}};
+  const std::string name = "model.layers.0.mlp.up_proj.weight";
+  const std::vector<uint8_t> codes(130 * 2, 0x38);
+  SafetensorsBuilder weights, scales;
+  weights.add(name, "F8_E4M3", {130, 2}, codes);
+  CHECK(refusal(config, weights).find("scale of its values is missing") != std::string::npos);
+  scales.add(name + "_scale_inv", "BF16", {2, 1}, std::vector<uint16_t>{0x3F80, 0x4000});  // 1, 2
+  const test::TemporaryFolder folder;
+  write_file_atomically(folder / "config.json", config.dump());
+  write_file_atomically(folder / "a.safetensors", weights.file());
+  write_file_atomically(folder / "b.safetensors", scales.file());
+  write_file_atomically(
+      folder / "model.safetensors.index.json",
+      Json{{"weight_map", {{name, "a.safetensors"}, {name + "_scale_inv", "b.safetensors"}}}}.dump());
+  const auto model = format::open_model_file(folder.path());
+  std::vector<float> floats(260);
+  tensor::decode_values(tensor::Format::BF16, model->find("blk.0.ffn_up.weight")->bytes, floats);
+  CHECK(floats[255] == 1);
+  CHECK(floats[256] == 2);
+  weights.add(name + "_scale_inv", "F32", {3, 1}, counting(3));
+  CHECK(refusal(config, weights).find("3 scales, expected 2 x 1") != std::string::npos);
+  config["quantization_config"] = {
+      {"quant_method", "compressed-tensors"},
+      {"config_groups", {{"group_0", {{"weights", {{"num_bits", 4}, {"type", "int"}}}}}}}};
+  CHECK(refusal(config, weights).find("quantised") != std::string::npos);
+}
+
+TEST_CASE("of a Gemma 3 that sees pictures, the language model is read") {
+  const Json config = {{"model_type", "gemma3"},
+                       {"vision_config", {{"hidden_size", 4}}},
+                       {"text_config",
+                        {{"hidden_size", 8},
+                         {"num_hidden_layers", 1},
+                         {"intermediate_size", 4},
+                         {"sliding_window", 512},
+                         {"rope_scaling", {{"factor", 8.0}, {"rope_type", "linear"}}}}}};
+  for (const std::string prefix : {"language_model.model.", "model.language_model."}) {
+    SafetensorsBuilder weights;
+    weights.add(prefix + "norm.weight", "F32", {8}, counting(8));
+    weights.add(prefix + "layers.0.mlp.up_proj.weight", "F32", {4, 8}, counting(32));
+    weights.add("vision_tower.vision_model.embeddings.weight", "F32", {8}, counting(8));
+    weights.add("model.multi_modal_projector.weight", "F32", {8}, counting(8));
+    const auto model = open(config, weights);
+    CHECK(model->tensors.size() == 2);
+    CHECK(floats_of(*model, "output_norm.weight") == counting(8, 1));
+    CHECK(model->find("blk.0.ffn_up.weight"));
+    CHECK(model->metadata.string("general.architecture") == "gemma3");
+    CHECK(model->metadata.integer("gemma3.attention.head_count") == 8);
+    CHECK(model->metadata.integer("gemma3.attention.key_length") == 256);
+    CHECK(model->metadata.integer("gemma3.attention.sliding_window") == 512);
+    CHECK(model->metadata.number("gemma3.rope.freq_base") == 1e6);
+    CHECK(model->metadata.number("gemma3.rope.scaling.factor") == 8);
+  }
+}
+
+TEST_CASE("what generation_config.json recommends becomes GGUF's keys") {
+  const test::TemporaryFolder folder;
+  SafetensorsBuilder weights;
+  weights.add("model.norm.weight", "F32", {8}, counting(8));
+  write_folder(folder, tiny_config("qwen2"), weights);
+  CHECK_FALSE(format::open_model_file(folder.path())->metadata.find("general.sampling.temp"));
+  write_file_atomically(folder / "generation_config.json",
+                        R"({"temperature": 0.6, "top_k": 20, "top_p": 0.95, "repetition_penalty": 1.05})");
+  const auto number = [](const format::ModelFile& model, const char* key) {
+    return static_cast<float>(model.metadata.number(std::string("general.sampling.") + key).value_or(-1));
+  };
+  const auto model = format::open_model_file(folder.path());
+  CHECK(number(*model, "temp") == 0.6f);
+  CHECK(number(*model, "top_k") == 20);
+  CHECK(number(*model, "top_p") == 0.95f);
+  CHECK(number(*model, "penalty_repeat") == 1.05f);
+  write_file_atomically(folder / "generation_config.json", R"({"do_sample": false, "temperature": 0.6})");
+  CHECK(number(*format::open_model_file(folder.path()), "temp") == 0);
 }
 
 TEST_CASE("data that lies at an odd address is moved to an even one") {
