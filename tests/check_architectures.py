@@ -242,6 +242,7 @@ def random_model(seed, arch, layers=2, heads=4, kv=2, head=16, experts=0, tied=F
     if arch == "bert":
         t["position_embd.weight"], t["token_types.weight"] = rng.normal(0, 0.3, (256, width)), rng.normal(0, 0.3, (2, width))
     if arch in ("bert", "bloom"): norm("token_embd_norm")
+    if "rope_freqs" in parts: t["rope_freqs.weight"] = rng.uniform(1, 8, head // 2)
     for name in ("short", "long") if "longrope" in parts else (): t[f"rope_factors_{name}.weight"] = rng.uniform(1, 4, head // 2)
     for il in range(layers):
         p = f"blk.{il}."
@@ -261,6 +262,12 @@ def random_model(seed, arch, layers=2, heads=4, kv=2, head=16, experts=0, tied=F
             matrix(p + "ffn_gate_inp", experts, width)
             for name, rows, columns in (("gate", ew, width), ("up", ew, width), ("down", width, ew)):
                 matrix(p + f"ffn_{name}_exps", rows, columns, stack=(experts,))
+            if "shared_expert" in parts:
+                shared = own["expert_shared_feed_forward_length"]
+                matrix(p + "ffn_gate_inp_shexp", 1, width)
+                t[p + "ffn_gate_inp_shexp.weight"] = t[p + "ffn_gate_inp_shexp.weight"].ravel()
+                for name, rows, columns in (("gate", shared, width), ("up", shared, width), ("down", width, shared)):
+                    matrix(p + f"ffn_{name}_shexp", rows, columns)
         elif arch == "phi3": matrix(p + "ffn_up", 2 * inner, width)
         else:
             if gated: matrix(p + "ffn_gate", inner, width, bias)
@@ -290,6 +297,7 @@ MOE = {"experts": 6, "expert_count": 6, "expert_used_count": 3, "expert_feed_for
 CASES = {
     "llama, one KV head": dict(arch="llama", kv=1),
     "llama, untrained biases": dict(arch="llama", parts=("qkv_bias",)),
+    "llama 3": dict(arch="llama", parts=("rope_freqs",)),
     "llama, linear": dict(arch="llama", **SCALING("linear")),
     "llama, ntk": dict(arch="llama", **SCALING("ntk")),
     "llama, dynamic, short": dict(arch="llama", **SCALING("dynamic", 2.0)),
@@ -298,6 +306,7 @@ CASES = {
     "mistral": dict(arch="llama", **{"attention.sliding_window": 4}),
     "mixtral": dict(arch="llama", **MOE),
     "qwen2, tied": dict(arch="qwen2", parts=("qkv_bias",), tied=True),
+    "qwen2moe": dict(arch="qwen2moe", parts=("qkv_bias", "shared_expert"), **MOE, **{"expert_shared_feed_forward_length": 48}),
     "qwen3": dict(arch="qwen3", parts=("head_norm",)),
     "qwen3, yarn": dict(arch="qwen3", head=32, parts=("head_norm",), **SCALING("yarn")),
     "qwen3moe": dict(arch="qwen3moe", parts=("head_norm",), **MOE),

@@ -27,6 +27,8 @@ struct Shape {
 constexpr Shape kShapes[] = {
     {"llama-160m", "llama", 12, 768, 2048, 12, 12, 64, 32000, false, 1e4f},
     {"qwen2-0.5b", "qwen2", 24, 896, 4864, 14, 2, 64, 151936, true, 1e6f},
+    {"ruvltra-small", "qwen2", 24, 896, 4864, 14, 2, 64, 151936, true, 1e6f},
+    {"ruvltra-medium", "qwen2", 32, 2048, 11008, 16, 2, 128, 151936, true, 1e6f},
     {"llama-1b", "llama", 16, 2048, 8192, 32, 8, 64, 128256, true, 5e5f},
     {"llama-3b", "llama", 28, 3072, 8192, 24, 8, 128, 128256, true, 5e5f},
 };
