@@ -12,6 +12,8 @@
 
 #include <unistd.h>
 
+#include <algorithm>
+#include <filesystem>
 #include <utility>
 
 namespace ruvllm::chat {
@@ -20,6 +22,26 @@ namespace {
 std::string need(const std::string& argument, std::string_view wish) {
   if (argument.empty()) throw Error(Errc::usage, "{}", wish);
   return argument;
+}
+
+// Files and folders (these with a slash behind) whose path begins so, in order. Hidden ones have to be asked
+// for by their dot, and names that a terminal could take for more than text are left out.
+std::vector<std::string> paths_that_begin(std::string_view beginning) {
+  const size_t slash = beginning.rfind('/');
+  const std::string folder(beginning.substr(0, slash + 1));  // npos + 1 is 0
+  const std::string_view name = beginning.substr(folder.size());
+  std::vector<std::string> paths;
+  std::error_code error;
+  for (std::filesystem::directory_iterator entry(folder.empty() ? "." : folder, error), end;
+       !error && entry != end; entry.increment(error)) {
+    const std::string found = entry->path().filename();
+    if (!found.starts_with(name) || (found.starts_with('.') && !name.starts_with('.'))) continue;
+    if (printable(found, found.size()) != found) continue;
+    std::error_code ignored;
+    paths.push_back(folder + found + (entry->is_directory(ignored) ? "/" : ""));
+  }
+  std::ranges::sort(paths);
+  return paths;
 }
 
 }  // namespace
@@ -49,6 +71,12 @@ std::vector<std::string> Repl::complete(std::string_view line) {
   for (const Command& command : commands())
     if (command.name.starts_with(line))
       lines.push_back(std::string(command.name) + (command.argument.empty() ? "" : " "));
+  const size_t space = line.find(' ');
+  if (space == line.npos) return lines;
+  for (const Command& command : commands())
+    if (command.name == line.substr(0, space) && (command.argument == "FILE" || command.argument == "MODEL"))
+      for (const std::string& path : paths_that_begin(line.substr(space + 1)))
+        lines.push_back(fmt::format("{} {}", command.name, path));
   return lines;
 }
 
@@ -174,6 +202,7 @@ void Repl::stats(const std::string&) {
 
 void Repl::model(const std::string& argument) {
   auto loaded = load_chat_model(need(argument, "/model MODEL"), options_, common_);
+  options_.sampling.take_recommended(loaded.file->metadata);
   session_ = std::make_unique<Session>(std::move(loaded), options_);
   options_.model = argument;
   conversation_.clear();

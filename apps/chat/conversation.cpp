@@ -8,10 +8,20 @@
 #include <utility>
 
 namespace ruvllm::chat {
+namespace {
 
-void Conversation::say(std::string text) { messages_.push_back({"user", std::move(text)}); }
+std::string reasoning_of(const Json& entry) {
+  const auto found = entry.find("reasoning_content");
+  return found != entry.end() && found->is_string() ? found->get<std::string>() : "";
+}
 
-void Conversation::answered(std::string text) { messages_.push_back({"assistant", std::move(text)}); }
+}  // namespace
+
+void Conversation::say(std::string text) { messages_.push_back({"user", std::move(text), {}}); }
+
+void Conversation::answered(std::string text, std::string reasoning) {
+  messages_.push_back({"assistant", std::move(text), std::move(reasoning)});
+}
 
 bool Conversation::take_back_answer() {
   if (messages_.empty() || messages_.back().role == "user") return false;
@@ -29,8 +39,10 @@ bool Conversation::undo() {
 void Conversation::save(const std::filesystem::path& path, const std::string& system) const {
   OrderedJson list = OrderedJson::array();
   if (!system.empty()) list.push_back({{"role", "system"}, {"content", system}});
-  for (const Message& message : messages_)
-    list.push_back({{"role", message.role}, {"content", message.text}});
+  for (const Message& message : messages_) {
+    OrderedJson& entry = list.emplace_back(OrderedJson{{"role", message.role}, {"content", message.text}});
+    if (!message.reasoning.empty()) entry["reasoning_content"] = message.reasoning;
+  }
   write_file_atomically(path, dump_json(OrderedJson{{"messages", std::move(list)}}) + "\n");
 }
 
@@ -51,7 +63,7 @@ void Conversation::load(const std::filesystem::path& path, std::string& system) 
     if (role == "system" && messages.empty())
       new_system = entry["content"];
     else if (role == (messages.size() % 2 == 0 ? "user" : "assistant"))
-      messages.push_back({role, entry["content"]});
+      messages.push_back({role, entry["content"], reasoning_of(entry)});
     else
       throw wrong("expected user and assistant to take turns, after at most one system message");
   }

@@ -12,7 +12,7 @@ namespace ruvllm::chat {
 class Conversation {
  public:
   void say(std::string text);
-  void answered(std::string text);
+  void answered(std::string text, std::string reasoning);
   /// Takes back the last answer and what was said before it; false where nothing was.
   bool undo();
   /// Takes back the last answer only; false where there is none.

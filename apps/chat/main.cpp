@@ -29,13 +29,15 @@ std::optional<std::string> read_prompt(const Options& options) {
   return text;
 }
 
-int run(const Options& options, const cli::CommonOptions& common) {
+int run(Options options, const cli::CommonOptions& common) {
   if (options.stop.size() > static_cast<size_t>(limits::kStopStrings))
     throw Error(Errc::usage, "--stop: {} strings, at most {} can be given", options.stop.size(),
                 limits::kStopStrings);
   cli::resolve_model(options.model, common);  // before standard input is waited for
   const std::optional<std::string> prompt = read_prompt(options);
-  auto session = std::make_unique<Session>(load_chat_model(options.model, options, common), options);
+  cli::LoadedModel loaded = load_chat_model(options.model, options, common);
+  options.sampling.take_recommended(loaded.file->metadata);
+  auto session = std::make_unique<Session>(std::move(loaded), options);
   return prompt ? answer_once(*session, options, *prompt, common)
                 : converse(std::move(session), options, common);
 }

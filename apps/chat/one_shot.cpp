@@ -41,7 +41,7 @@ int answer_once(Session& session, const Options& options, const std::string& pro
                 const cli::CommonOptions& common) {
   engine::GenerationRequest request = options.request();
   const Message said{"user", prompt};
-  request.prompt = session.prompts().tokens({&said, 1}, options.system);
+  request.prompt = session.prompts().prompt({&said, 1}, options.system).tokens;
   const size_t n_prompt = request.prompt.size();
   const bool on_terminal = cli::is_terminal(STDOUT_FILENO);
   bool ends_line = false;

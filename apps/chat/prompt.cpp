@@ -3,6 +3,7 @@
 #include "base/error.h"
 #include "base/strings.h"
 #include "base/utf8.h"
+#include "text/reply_parse.h"
 
 #include <utility>
 
@@ -39,28 +40,30 @@ cli::LoadedModel load_chat_model(const std::string& reference, const Options& op
   return loaded;
 }
 
-std::vector<text::TokenId> PromptMaker::tokens(std::span<const Message> messages,
-                                               const std::string& system) const {
+PromptTokens PromptMaker::prompt(std::span<const Message> messages, const std::string& system) const {
   RUVLLM_ASSERT(!messages.empty() && messages.back().role == "user");
   if (template_) return templated(messages, system);
   if (!system.empty())
     throw Error(Errc::usage, "a system text needs a chat template, and {}; --chat-format gives one",
                 raw_ ? "--raw uses none" : "this model has none");
-  return tokenizer_->encode(messages.back().text, {.add_special = true, .parse_special = raw_});
+  return {tokenizer_->encode(messages.back().text, {.add_special = true, .parse_special = raw_})};
 }
 
-std::vector<text::TokenId> PromptMaker::templated(std::span<const Message> messages,
-                                                  const std::string& system) const {
+PromptTokens PromptMaker::templated(std::span<const Message> messages, const std::string& system) const {
   text::ChatRequest request;
   if (!system.empty()) request.messages.push_back({{"role", "system"}, {"content", system}});
-  for (const Message& message : messages)
-    request.messages.push_back({{"role", message.role}, {"content", message.text}});
+  for (const Message& message : messages) {
+    OrderedJson& said =
+        request.messages.emplace_back(OrderedJson{{"role", message.role}, {"content", message.text}});
+    if (!message.reasoning.empty()) said["reasoning_content"] = message.reasoning;
+  }
   if (!template_->capabilities().system_role) request.messages = text::fold_system_message(request.messages);
-  auto tokens = text::encode_prompt(*tokenizer_, template_->render(request));
+  const text::Prompt rendered = template_->render(request);
+  auto tokens = text::encode_prompt(*tokenizer_, rendered);
   const auto bos = tokenizer_->bos();
   if (bos && tokenizer_->adds_bos() && (tokens.empty() || tokens.front() != *bos))
     tokens.insert(tokens.begin(), *bos);
-  return tokens;
+  return {std::move(tokens), text::ReplyParser::opens_reasoning(rendered.text)};
 }
 
 }  // namespace ruvllm::chat

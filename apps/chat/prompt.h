@@ -17,6 +17,13 @@ namespace ruvllm::chat {
 struct Message {
   std::string role;  ///< "user" or "assistant", in turns
   std::string text;
+  std::string reasoning = {};  ///< of the assistant, before it spoke
+};
+
+/// What a model is fed.
+struct PromptTokens {
+  std::vector<text::TokenId> tokens;
+  bool opens_reasoning = false;  ///< the template has begun the model's reasoning
 };
 
 class PromptMaker {
@@ -28,10 +35,10 @@ class PromptMaker {
 
   /// The prompt that the next answer follows; the last message is the user's. Throws Errc::usage where there
   /// is a `system` text but no template to put it in.
-  std::vector<text::TokenId> tokens(std::span<const Message> messages, const std::string& system) const;
+  PromptTokens prompt(std::span<const Message> messages, const std::string& system) const;
 
  private:
-  std::vector<text::TokenId> templated(std::span<const Message> messages, const std::string& system) const;
+  PromptTokens templated(std::span<const Message> messages, const std::string& system) const;
 
   std::shared_ptr<const text::Tokenizer> tokenizer_;
   bool raw_;

@@ -1,5 +1,6 @@
 #include "repl.h"
 
+#include "answer_view.h"
 #include "base/error.h"
 #include "base/strings.h"
 #include "base/utf8.h"
@@ -62,7 +63,6 @@ void Repl::run() {
   while (!done_) {
     cli::flush_output();
     const auto [outcome, text] = input_->read("> ");
-    cli::interrupt_flag() = false;
     if (outcome == Outcome::end) break;
     if (outcome == Outcome::dropped || trim(text).empty()) continue;
     try {
@@ -75,6 +75,7 @@ void Repl::run() {
       conversation_.say(std::exchange(attached_, "") + *said);
       answer();
     } catch (const Error& error) {
+      if (error.code() == Errc::interrupted) cli::take_interrupt();
       cli::flush_output();
       cli::print(fmt::format("{} {}\n", style_.red("error:"), error.what()));
     }
@@ -98,23 +99,26 @@ std::optional<std::string> Repl::read_block(std::string line) {
 void Repl::answer() {
   engine::GenerationRequest request = options_.request();
   try {
-    request.prompt = session_->prompts().tokens(conversation_.messages(), options_.system);
-    bool ends_line = true;
-    const auto stream = [&](std::string_view text) {
-      cli::print(cli::terminal_safe(text));
-      cli::flush_output();
-      ends_line = text.ends_with('\n');
-    };
-    const auto result = session_->answer(std::move(request), stream, &cli::interrupt_flag());
-    if (!ends_line) cli::print("\n");
-    if (result.finish_reason == engine::FinishReason::interrupted) tell("(stopped)");
+    PromptTokens prompt = session_->prompts().prompt(conversation_.messages(), options_.system);
+    request.prompt = std::move(prompt.tokens);
+    std::optional<text::ReplyParser::Options> marks;
+    if (session_->prompts().uses_template())
+      marks = {.parse_tools = false, .starts_in_reasoning = prompt.opens_reasoning};
+    AnswerView view(style_, marks);
+    const auto result = session_->answer(
+        std::move(request), [&](std::string_view text) { view.push(text); }, &cli::interrupt_flag());
+    view.finish();
+    if (result.finish_reason == engine::FinishReason::interrupted) {
+      cli::take_interrupt();
+      tell("(stopped)");
+    }
     if (result.finish_reason == engine::FinishReason::length)
       tell("(cut off by --max-tokens; /set max-tokens N)");
     if (result.finish_reason == engine::FinishReason::context)
       tell("(the context is full; /clear makes room)");
     last_stats_ = describe(result, session_->n_fed());
     cli::detail(common_, last_stats_);
-    conversation_.answered(result.text);
+    conversation_.answered(view.content(), view.reasoning());
   } catch (const Error&) {
     conversation_.undo();  // what couldn't be answered was not said
     throw;

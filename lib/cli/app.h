@@ -43,8 +43,15 @@ struct App {
 int main_app(int argc, char** argv, const App& app);
 
 /// Set by SIGINT (main_app installs the handler); a second SIGINT ends the process at once with 130. Long
-/// loops look at it and throw Errc::interrupted; the REPL resets it.
+/// loops look at it and throw Errc::interrupted; the REPL takes it.
 std::atomic<bool>& interrupt_flag();
+
+/// Clears the flag; whether it was set.
+bool take_interrupt();
+
+/// Waits until `descriptor` can be read (or is at its end); false as soon as SIGINT comes, or when it came
+/// before and nobody has taken it. Which thread the signal was given to doesn't matter.
+bool wait_for_input(int descriptor);
 
 /// Throws Errc::interrupted where the flag is set.
 void throw_if_interrupted();

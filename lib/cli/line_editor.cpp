@@ -1,21 +1,25 @@
 #include "cli/line_editor.h"
 
 #include "base/error.h"
+#include "cli/app.h"
 
 #include <histedit.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
 #include <clocale>
 #include <cstdio>
 #include <cstring>
+#include <cwchar>
 #include <utility>
 
 namespace ruvllm::cli {
 namespace {
 
 constexpr int kHistoryLines = 1000;
+constexpr wchar_t kControlC = 3;
 constexpr char kEscapeMark = '\1';  // brackets escape sequences in the prompt, which take no columns
 
 struct CloseEditor {
@@ -53,6 +57,26 @@ struct LineEditor::State {
   }
   static char* give_prompt(EditLine* editor) { return of(editor).prompt.data(); }
 
+  // The next character typed. Ctrl-C is one, also where the terminal made a signal of it because it came
+  // between two lines, when keys aren't read one by one.
+  static int read_character(EditLine*, wchar_t* character) {
+    std::mbstate_t state{};
+    for (;;) {
+      if (!wait_for_input(STDIN_FILENO)) {
+        take_interrupt();
+        *character = kControlC;
+        return 1;
+      }
+      char byte = 0;
+      const ssize_t n_read = read(STDIN_FILENO, &byte, 1);
+      if (n_read < 0 && errno == EINTR) continue;
+      if (n_read <= 0) return static_cast<int>(n_read);
+      const size_t n_bytes = std::mbrtowc(character, &byte, 1, &state);
+      if (n_bytes <= 1) return 1;
+      if (n_bytes == static_cast<size_t>(-1)) state = {};  // no character: left out; -2: it goes on
+    }
+  }
+
   static unsigned char drop_line(EditLine* editor, int) {
     of(editor).dropped = true;
     std::fputs("^C\n", stdout);
@@ -89,6 +113,7 @@ LineEditor::LineEditor(std::string_view program, const std::filesystem::path& hi
   el_set(editor, EL_CLIENTDATA, state_.get());
   el_set(editor, EL_PROMPT_ESC, State::give_prompt, kEscapeMark);
   el_set(editor, EL_EDITOR, "emacs");
+  el_set(editor, EL_GETCFN, State::read_character);
   el_set(editor, EL_SETTY, "-d", "-isig", nullptr);  // Ctrl-C is a key while a line is edited
   el_set(editor, EL_ADDFN, "drop-line", "Drop the line", State::drop_line);
   el_set(editor, EL_BIND, "^C", "drop-line", nullptr);

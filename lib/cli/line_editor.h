@@ -1,5 +1,6 @@
 // A line of input on a terminal, edited as in a shell, with a history that outlives the program (libedit).
-// Ctrl-C drops the line, Ctrl-D on an empty one ends the input. Tested by tests/cli/repl_test.cpp on a
+// Ctrl-C drops the line (also one that came before the line was waited for), Ctrl-D on an empty one ends the
+// input. Tested by tests/cli/repl_test.cpp on a
 // pseudo-terminal.
 #pragma once
 

@@ -14,6 +14,8 @@
 #include "tensor/instruction_set.h"
 
 #include <fcntl.h>
+#include <poll.h>
+#include <sys/eventfd.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -29,13 +31,20 @@ namespace {
 constexpr int kMaxThreads = 1024;
 constexpr uint64_t kProseBytes = 1 << 20;
 
+// Readable from SIGINT on, so that a wait for input ends by it; -1 where there is none yet.
+std::atomic<int> interrupt_event{-1};
+
 void on_interrupt(int) {
   if (interrupt_flag().exchange(true)) _exit(error_kind(Errc::interrupted).exit_code);
+  const int saved = errno;
+  const uint64_t one = 1;
+  if (write(interrupt_event, &one, sizeof one) < 0) errno = saved;  // nobody waits
 }
 
 // No SA_RESTART: a read that waits for the user returns.
 void install_signal_handlers() {
   interrupt_flag();
+  interrupt_event = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
   struct sigaction action {};
   action.sa_handler = on_interrupt;
   sigaction(SIGINT, &action, nullptr);
@@ -198,6 +207,23 @@ std::atomic<bool>& interrupt_flag() {
   static std::atomic<bool> flag{false};
   static_assert(std::atomic<bool>::is_always_lock_free, "set by a signal handler");
   return flag;
+}
+
+bool take_interrupt() {
+  uint64_t n_signals = 0;
+  if (read(interrupt_event, &n_signals, sizeof n_signals) < 0) n_signals = 0;  // none came
+  return interrupt_flag().exchange(false);
+}
+
+bool wait_for_input(int descriptor) {
+  while (!interrupt_flag()) {
+    pollfd files[2] = {{descriptor, POLLIN, 0}, {interrupt_event, POLLIN, 0}};
+    const int n_ready = poll(files, 2, -1);
+    if (n_ready < 0 && errno != EINTR) return true;  // reading will tell what is wrong
+    if (n_ready > 0 && files[0].revents != 0 && files[1].revents == 0) return true;
+    if (n_ready > 0 && files[1].revents != 0 && !interrupt_flag()) take_interrupt();  // an old one
+  }
+  return false;
 }
 
 void throw_if_interrupted() {

@@ -154,6 +154,10 @@ ReplyParser::ReplyParser(const Options& options) : options_(options) {
   if (options_.starts_in_reasoning) mark_ = &marks().front();
 }
 
+bool ReplyParser::opens_reasoning(std::string_view prompt) {
+  return trim(prompt).ends_with(marks().front().open);
+}
+
 std::vector<ReplyPart> ReplyParser::push(std::string_view text) {
   held_ += text;
   while (scan()) {

@@ -29,6 +29,9 @@ class ReplyParser {
   };
   explicit ReplyParser(const Options& options);
 
+  /// Whether a prompt ends by opening the reasoning that the reply goes on with (starts_in_reasoning).
+  static bool opens_reasoning(std::string_view prompt);
+
   /// Takes the next piece of a reply.
   std::vector<ReplyPart> push(std::string_view text);
   /// The rest, at the end of the reply.

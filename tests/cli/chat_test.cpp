@@ -4,6 +4,7 @@
 #include "base/file.h"
 #include "base/json.h"
 #include "cli/process.h"
+#include "cli/stories_folder.h"
 #include "format/gguf.h"
 #include "test_support.h"
 
@@ -242,4 +243,51 @@ TEST_CASE("what is said goes through the model's chat template, and special toke
             .at("message")
             .get<std::string>()
             .find("chatml") != std::string::npos);
+}
+
+TEST_CASE("a folder's chat_template.jinja wins over its tokenizer_config.json and makes the prompt") {
+  const ruvllm::test::TemporaryFolder folder;
+  const auto model = ruvllm::test::copy_stories_folder(
+      folder / "stories",
+      {{"chat_template.jinja",
+        "{{ bos_token }}{% for m in messages %}{{ m.content }}{% endfor %}"
+        "{% if add_generation_prompt %} time{% endif %}\n"},
+       {"tokenizer_config.json",
+        R"({"bos_token": "<s>", "eos_token": "</s>", "chat_template": "{{ raise_exception('not me') }}"})"}});
+  if (!model) return;
+  const auto tokens = [&](const Words& more) {
+    Words words = {"chat", *model, "--temp", "0",     "--repeat-penalty", "1", "--kv-type",
+                   "f32",  "-n",   "30",     "--json"};
+    words.insert(words.end(), more.begin(), more.end());
+    const Finished finished = run(words);
+    CAPTURE(finished.err);
+    CHECK(finished.err == "");
+    return parse_json(finished.out, "stdout").at("tokens");
+  };
+  CHECK(tokens({"-p", "Once upon a"}) == tokens({"--raw", "-p", "Once upon a time"}));
+}
+
+TEST_CASE("what generation_config.json recommends stands in for defaults, and options win") {
+  const ruvllm::test::TemporaryFolder folder;
+  const auto model = ruvllm::test::copy_stories_folder(
+      folder / "stories",
+      {{"generation_config.json",
+        R"({"do_sample": true, "temperature": 3.0, "top_k": 1, "repetition_penalty": 1.0, "eos_token_id": [1, 2]})"}});
+  if (!model) return;
+  const auto tokens = [&](const Words& more) {
+    Words words = {"chat", *model, "--raw", "-p", "Once upon a time", "-n", "40", "--seed", "1", "--json"};
+    words.insert(words.end(), more.begin(), more.end());
+    const Finished finished = run(words);
+    CAPTURE(finished.err);
+    REQUIRE(finished.exit_code == 0);
+    return parse_json(finished.out, "stdout").at("tokens");
+  };
+  const Json greedy = tokens({"--temp", "0"});
+  CHECK(tokens({}) == greedy);  // the likeliest of one
+  CHECK(tokens({"--top-k", "0"}) != greedy);
+  CHECK(tokens({"--repeat-penalty", "1.5"}) != greedy);
+  ruvllm::write_file_atomically(folder / "stories/generation_config.json", R"({"temperature": -1})");
+  const Finished refused = run({"chat", *model, "--raw", "-p", "x"});
+  CHECK(refused.exit_code == 5);
+  CHECK(refused.err.find("general.sampling.temp") != std::string::npos);
 }

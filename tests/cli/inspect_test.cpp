@@ -5,6 +5,7 @@
 #include "cli/process.h"
 #include "test_support.h"
 
+#include <algorithm>
 #include <cmath>
 #include <cstring>
 #include <string>
@@ -139,4 +140,104 @@ TEST_CASE("what to inspect has to be said, and is guessed when it is misspelt") 
   CHECK(run({"inspect", "tokens", "--help"}).out.find("usage: ruvllm inspect tokens MODEL") !=
         std::string::npos);
   CHECK(run({"inspect", "tokens", "--txt"}).err.find("did you mean --text?") != std::string::npos);
+}
+
+TEST_CASE("texts become vectors, pooled as the model says or as asked for") {
+  const auto model = test_data("stories260K/stories260K.gguf");
+  if (!model) return;
+  using Words = std::vector<std::string>;
+  const auto embed = [&](const Words& more) {
+    Words words = {"inspect", "embed", *model, "--json"};
+    words.insert(words.end(), more.begin(), more.end());
+    const Finished finished = run(words);
+    CAPTURE(finished.err);
+    REQUIRE(finished.exit_code == 0);
+    return parse_json(finished.out, "stdout").at("embeddings");
+  };
+  const auto vector_of = [](const Json& entry) { return entry.at("embedding").get<std::vector<double>>(); };
+  const auto length = [](const std::vector<double>& v) {
+    double squares = 0;
+    for (const double x : v) squares += x * x;
+    return std::sqrt(squares);
+  };
+  const Json both = embed({"--text", "Once upon a time", "--text", "Lily"});
+  REQUIRE(both.size() == 2);
+  CHECK(both[0].at("tokens") == 5);
+  CHECK(vector_of(both[0]).size() == 64);
+  CHECK(length(vector_of(both[0])) == doctest::Approx(1));
+  CHECK(both[1] == embed({"--text", "Lily"})[0]);                                   // whoever is in the batch
+  CHECK(both[0] == embed({"--text", "Once upon a time", "--pooling", "last"})[0]);  // what decoders do
+  const auto mean = vector_of(embed({"--text", "Once upon a time", "--pooling", "mean", "--raw"})[0]);
+  const auto first = vector_of(embed({"--text", "Once upon a time", "--pooling", "cls", "--raw"})[0]);
+  CHECK(mean != first);
+  CHECK(length(mean) != doctest::Approx(1));
+  // BOS sees itself alone, whatever follows.
+  const auto other = vector_of(embed({"--text", "Lily", "--pooling", "cls", "--raw"})[0]);
+  for (size_t i = 0; i < first.size(); ++i) CHECK(first[i] == doctest::Approx(other[i]));
+  const Finished people = run({"inspect", "embed", *model, "--text", "Lily"});
+  CHECK(std::ranges::count(people.out, ' ') == 63);
+  CHECK(run({"inspect", "embed", *model}).exit_code == 2);
+  CHECK(run({"inspect", "embed", *model, "--text", "x", "--pooling", "max"}).exit_code == 2);
+}
+
+TEST_CASE(
+    "LongRoPE's long factors turn positions where more room is asked for than the model was trained with") {
+  const auto model = test_data("tiny/phi3.gguf"), reference = test_data("tiny/ref/phi3.json");
+  if (!model || !reference) return;
+  const ruvllm::test::TemporaryFolder folder;
+  for (const Json& wanted : parse_json(read_file(*reference, 1 << 20), "phi3.json").at("cases")) {
+    std::string tokens;
+    for (const Json& token : wanted.at("tokens"))
+      tokens += (tokens.empty() ? "" : ",") + std::to_string(token.get<int>());
+    const int n_context = wanted.at("n_ctx");
+    CAPTURE(n_context);
+    CHECK(run({"inspect", "logits", *model, "--tokens", tokens, "--kv-type", "f32", "-c",
+               std::to_string(n_context), "--out", folder / "rows"})
+              .exit_code == 0);
+    const std::vector<float> rows = floats_in(read_file(folder / "rows", 1 << 20));
+    for (size_t i = 0; i < wanted.at("positions").size(); ++i) {
+      const auto logits = wanted.at("logits")[i].get<std::vector<float>>();
+      const size_t first = wanted.at("positions")[i].get<size_t>() * logits.size();
+      double largest = 0;
+      for (size_t k = 0; k < logits.size(); ++k)
+        largest = std::max(largest, std::abs(double{rows.at(first + k)} - logits[k]));
+      CHECK(largest <= 1e-3);
+    }
+  }
+}
+
+TEST_CASE("what a model can't be loaded for is named") {
+  const auto model = test_data("stories260K/stories260K.gguf");
+  if (!model) return;
+  const std::string bytes = read_file(*model, 1 << 24);
+  const ruvllm::test::TemporaryFolder folder;
+  const auto refusal = [&](const std::string& from, const std::string& to) {
+    std::string changed = bytes;
+    REQUIRE(from.size() == to.size());
+    REQUIRE(changed.find(from) != std::string::npos);
+    changed.replace(changed.find(from), from.size(), to);
+    ruvllm::write_file_atomically(folder / "changed.gguf", changed);
+    const Finished finished =
+        run({"inspect", "logits", folder / "changed.gguf", "--tokens", "1", "--out", "/dev/null"});
+    CHECK(finished.exit_code == 5);
+    CHECK(std::ranges::count(finished.err, '\n') == 1);
+    return finished.err;
+  };
+  const auto names = [](const std::string& message, std::string_view what) {
+    CAPTURE(message);
+    return message.find(what) != std::string::npos;
+  };
+  CHECK(names(refusal("blk.2.ffn_up.weight", "blk.2.ffn_xx.weight"), "blk.2.ffn_up.weight"));  // missing
+  const std::string arch = std::string("general.architecture\x08\0\0\0\x05\0\0\0\0\0\0\0", 36);
+  const std::string unknown = refusal(arch + "llama", arch + "lambo");
+  CHECK(names(unknown, "\"lambo\""));
+  for (const char* known :
+       {"llama", "qwen2", "qwen3moe", "gemma3", "phi3", "olmo2", "granite", "stablelm", "bert"})
+    CHECK(names(unknown, known));
+  CHECK(names(refusal(std::string("blk.1.attn_k.weight\x02\0\0\0\x40", 24),
+                      std::string("blk.1.attn_k.weight\x02\0\0\0\x20", 24)),
+              "blk.1.attn_k.weight"));  // another shape
+  const Finished beyond = run({"inspect", "logits", *model, "--tokens", "1,512", "--out", "/dev/null"});
+  CHECK(beyond.exit_code == 2);
+  CHECK(names(beyond.err, "512"));
 }

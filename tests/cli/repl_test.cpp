@@ -7,6 +7,7 @@
 #include "base/file.h"
 #include "base/json.h"
 #include "cli/process.h"
+#include "cli/stories_folder.h"
 #include "test_support.h"
 
 #include <string>
@@ -115,6 +116,81 @@ TEST_CASE("Ctrl-C drops a line that is being typed, but not the conversation") {
   REQUIRE(talking.wait_for("> "));
   talking.type("/exit\r");
   CHECK(talking.wait_exit() == 0);
+}
+
+TEST_CASE("Ctrl-C stops an answer, and the conversation goes on") {
+  const auto model = test_data("stories260K/stories260K.gguf");
+  if (!model) return;
+  const TemporaryFolder home;
+  Launch launch = talk(*model, home);
+  launch.arguments.insert(launch.arguments.end(), {"-c", "200000", "--ignore-eos", "-n", "-1"});
+  Running talking(launch, true);
+  REQUIRE(talking.wait_for("> "));
+  talking.type("Once upon a time\r");
+  REQUIRE(talking.wait_for(kAnswer));
+  talking.interrupt();
+  REQUIRE(talking.wait_for("(stopped)"));
+  REQUIRE(talking.wait_for("> "));
+  talking.type("/set max-tokens 3\r/retry\r");
+  CHECK(talking.wait_for("(cut off"));
+  REQUIRE(talking.wait_for("> "));
+  talking.type("/exit\r");
+  CHECK(talking.wait_exit() == 0);
+}
+
+TEST_CASE("a signal while a line is waited for, or before it is, drops the line at once") {
+  const auto model = test_data("stories260K/stories260K.gguf");
+  if (!model) return;
+  const TemporaryFolder home;
+  Running talking(talk(*model, home), true);
+  for (int round = 0; round < 5; ++round) {
+    REQUIRE(talking.wait_for("> "));
+    talking.interrupt();  // the prompt is drawn, the editor may not yet wait
+    REQUIRE(talking.wait_for("^C"));
+  }
+  REQUIRE(talking.wait_for("> "));
+  talking.type("/exit\r");
+  CHECK(talking.wait_exit() == 0);
+}
+
+TEST_CASE("Tab completes commands and the names of files behind those that take one") {
+  const auto model = test_data("stories260K/stories260K.gguf");
+  if (!model) return;
+  const TemporaryFolder home;
+  std::filesystem::create_directory(home / "notes");
+  ruvllm::write_file_atomically(home / "notes/first.txt", "Once upon");
+  ruvllm::write_file_atomically(home / "notes/.hidden", "");
+  Running talking(talk(*model, home), true);
+  REQUIRE(talking.wait_for("> "));
+  talking.type("/file no\tf\t\r");
+  CHECK(talking.wait_for("9 B will stand before"));
+  talking.type("/file notes/\t\r");  // the hidden one isn't offered
+  CHECK(talking.wait_for("9 B will stand before"));
+  talking.type("/exit\r");
+  CHECK(talking.wait_exit() == 0);
+}
+
+TEST_CASE("what a model thinks stands apart from what it says") {
+  const TemporaryFolder home;
+  const auto model = ruvllm::test::copy_stories_folder(
+      home / "stories", {{"chat_template.jinja",
+                          "{{ bos_token }}{% for m in messages %}{{ m.reasoning_content }}{{ m.content }}"
+                          "{% endfor %}<think>\n"}});
+  if (!model) return;
+  Launch launch = talk(*model, home);
+  std::erase(launch.arguments, "--raw");
+  Running talking(launch, true);
+  REQUIRE(talking.wait_for("> "));
+  talking.type("Once upon a time\r");
+  CHECK(talking.wait_for("(thinking)"));
+  CHECK(talking.wait_for("(cut off"));
+  talking.type("/save talk.json\r");
+  CHECK(talking.wait_for("2 messages saved"));
+  talking.type("/load talk.json\r/exit\r");
+  CHECK(talking.wait_exit() == 0);
+  const Json saved = parse_json(read_file(home / "talk.json", 1 << 20), "talk.json").at("messages");
+  CHECK(saved[1].at("content") == "");
+  CHECK(saved[1].at("reasoning_content").get<std::string>().size() > 10);
 }
 
 TEST_CASE("a conversation works without a home folder and on a terminal that can do nothing") {
