@@ -228,7 +228,7 @@ TEST_CASE("what a model can't be loaded for is named") {
     return message.find(what) != std::string::npos;
   };
   CHECK(names(refusal("blk.2.ffn_up.weight", "blk.2.ffn_xx.weight"), "blk.2.ffn_up.weight"));  // missing
-  const std::string arch = std::string("general.architecture\x08\0\0\0\x05\0\0\0\0\0\0\0", 36);
+  const std::string arch = std::string("general.architecture\x08\0\0\0\x05\0\0\0\0\0\0\0", 32);
   const std::string unknown = refusal(arch + "llama", arch + "lambo");
   CHECK(names(unknown, "\"lambo\""));
   for (const char* known :
