@@ -152,7 +152,7 @@ int run(const PullOptions& options, const cli::CommonOptions& common) {
     return 0;
   }
   if (options.verify) {
-    cli::ConsoleObserver observer(common, "verifying");
+    cli::ConsoleObserver observer(common, client.settings(), "verifying");
     const std::vector<hub::HubFile> wrong = hub::verify(store, plan, observer);
     for (const hub::HubFile& file : wrong)
       cli::warn(common, fmt::format("{} was corrupt and is deleted", file.path.text()));
@@ -162,8 +162,10 @@ int run(const PullOptions& options, const cli::CommonOptions& common) {
                   plan.files.size());
   }
   const uint64_t n_fetched = plan.n_bytes_missing();
-  cli::ConsoleObserver observer(common, "pulling");
-  hub::pull(client, store, plan, observer);
+  {
+    cli::ConsoleObserver observer(common, client.settings(), "pulling");
+    hub::pull(client, store, plan, observer);
+  }
   const std::filesystem::path path = hub::model_path(store, plan);
   cli::note(common, fmt::format("{}: {}, {} fetched", plan.ref.text(), format_bytes(plan.n_bytes()),
                                 format_bytes(n_fetched)));

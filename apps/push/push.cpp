@@ -11,12 +11,13 @@
 #include "cli/config_file.h"
 #include "cli/console.h"
 #include "cli/hub_options.h"
+#include "cli/progress.h"
 #include "format/gguf.h"
 #include "hub/push.h"
 
 #include <algorithm>
 #include <filesystem>
-#include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -124,20 +125,25 @@ struct TemporaryCard {
   }
 };
 
-class Bars {
+class ConsoleObserver : public hub::PushObserver {
  public:
-  explicit Bars(const cli::CommonOptions& common) : common_(common) {}
-  void operator()(const hub::SafePath& file, uint64_t n_sent, uint64_t n_bytes) {
-    if (file.text() != name_)
-      progress_ = std::make_unique<cli::Progress>(common_, "pushing " + std::string(file.file_name()));
-    name_ = file.text();
-    progress_->update(n_sent, n_bytes);
+  ConsoleObserver(const cli::CommonOptions& common, const hub::HubSettings& settings) : common_(common) {
+    common_.quiet = common_.quiet || !settings.progress_bars;
   }
+  void begins(Doing doing, size_t n_files, uint64_t n_bytes) override {
+    doing_ = doing == Doing::hashing ? "hashing" : "pushing";
+    progress_.emplace(common_, n_files, n_bytes);
+  }
+  void file_begins(const hub::SafePath& file, uint64_t n_bytes) override {
+    progress_->file_begins(fmt::format("{} {}", doing_, file.file_name()), n_bytes);
+  }
+  void file_advances(uint64_t n_done) override { progress_->file_advances(n_done); }
+  void file_ends() override { progress_->file_ends(); }
 
  private:
-  const cli::CommonOptions& common_;
-  std::string name_;
-  std::unique_ptr<cli::Progress> progress_;
+  cli::CommonOptions common_;
+  std::string doing_;
+  std::optional<cli::FilesProgress> progress_;
 };
 
 int show_plan(const std::vector<hub::PushFile>& files, const std::string& card,
@@ -175,10 +181,10 @@ int run(const PushOptions& options, const cli::CommonOptions& common) {
     write_file_atomically(temporary.path, card);
     request.files.push_back({temporary.path, safe_name("README.md")});
   }
-  Bars bars(common);
-  const hub::PushResult result = hub::push(
-      client, request,
-      [&](const hub::SafePath& file, uint64_t n_sent, uint64_t n_bytes) { bars(file, n_sent, n_bytes); });
+  const hub::PushResult result = [&] {
+    ConsoleObserver observer(common, client.settings());
+    return hub::push(client, request, observer);
+  }();
   if (common.json) {
     cli::print(
         dump_json(Json{{"commit_url", result.commit_url.empty() ? Json(nullptr) : Json(result.commit_url)},

@@ -30,7 +30,21 @@ std::string& pending_output() {
   throw system_error(errno, "writing to standard output");
 }
 
-void print_line_to_stderr(const std::string& line) {
+// How many lines of status the terminal shows; the cursor stands at the end of the last.
+int& status_lines() {
+  static int n_lines = 0;
+  return n_lines;
+}
+
+// What takes the status away.
+std::string erased_status() {
+  const int n_lines = std::exchange(status_lines(), 0);
+  if (n_lines == 0) return {};
+  return n_lines == 1 ? "\r\x1b[J" : fmt::format("\r\x1b[{}A\x1b[J", n_lines - 1);
+}
+
+void print_line_to_stderr(const std::string& text) {
+  const std::string line = erased_status() + text;
   std::fwrite(line.data(), 1, line.size(), stderr);  // nowhere to report that stderr is gone
 }
 
@@ -65,6 +79,7 @@ void print(std::string_view text) {
 
 void flush_output() {
   const std::string text = std::exchange(pending_output(), {});
+  if (!text.empty()) show_status({});
   for (size_t done = 0; done < text.size();) {
     const ssize_t n_written = ::write(STDOUT_FILENO, text.data() + done, text.size() - done);
     if (n_written < 0 && errno != EINTR) output_failed();
@@ -83,6 +98,14 @@ std::string terminal_safe(std::string_view text) {
     text.remove_prefix(code_point.n_bytes);
   }
   return safe;
+}
+
+void show_status(std::string_view lines) {
+  std::string text = erased_status();
+  if (!lines.empty()) status_lines() = 1 + static_cast<int>(std::count(lines.begin(), lines.end(), '\n'));
+  text += lines;
+  if (!text.empty()) std::fwrite(text.data(), 1, text.size(), stderr);
+  std::fflush(stderr);
 }
 
 void note(const CommonOptions& common, std::string_view text) {

@@ -48,6 +48,10 @@ void flush_output();
 /// the cursor or rename the window.
 std::string terminal_safe(std::string_view text);
 
+/// Shows these lines at the end of the terminal at stderr, where they stay until the next call or until
+/// something else is written, which takes their place; empty takes them away. Each has to fit the terminal.
+void show_status(std::string_view lines);
+
 /// A line on stderr, unless --quiet.
 void note(const CommonOptions& common, std::string_view text);
 /// The same with -v only.

@@ -66,28 +66,25 @@ std::optional<hub::RepoRef> hub_reference(const std::string& text, const CommonO
   return hub::parse_repo_ref(text);
 }
 
+ConsoleObserver::ConsoleObserver(const CommonOptions& common, const hub::HubSettings& settings,
+                                 std::string doing)
+    : common_(common), doing_(std::move(doing)) {
+  common_.quiet = common_.quiet || !settings.progress_bars;
+}
+
+void ConsoleObserver::begins(size_t n_files, uint64_t n_bytes) {
+  progress_.emplace(common_, n_files, n_bytes);
+}
+
 void ConsoleObserver::file_begins(const hub::PullPlan& plan, size_t index) {
-  const std::string name(plan.files[index].file.path.file_name());
-  std::string label = fmt::format("{} {}", doing_, name);
-  if (plan.files.size() > 1) label = fmt::format("{} {}/{} {}", doing_, index + 1, plan.files.size(), name);
-  n_file_bytes_ = plan.files[index].file.n_bytes;
-  advanced_ = false;
-  progress_ = std::make_unique<Progress>(common_, label);
+  const hub::HubFile& file = plan.files[index].file;
+  progress_->file_begins(fmt::format("{} {}", doing_, file.path.file_name()), file.n_bytes);
 }
-
-void ConsoleObserver::file_advances(uint64_t n_present) {
-  if (!progress_) return;
-  if (!advanced_) progress_->start_at(n_present);
-  advanced_ = true;
-  progress_->update(n_present, n_file_bytes_);
-}
-
-void ConsoleObserver::file_ends() { progress_.reset(); }
 
 std::filesystem::path find_or_pull(const hub::RepoRef& ref, const CommonOptions& common) {
   hub::HubClient client(hub_settings(common));
   hub::ModelStore store(client.settings().cache_root, client.settings().symlinks);
-  ConsoleObserver observer(common, "pulling");
+  ConsoleObserver observer(common, client.settings(), "pulling");
   return hub::find_or_pull(client, store, ref, observer);
 }
 

@@ -7,7 +7,6 @@
 #include "hub/hub_client.h"
 #include "hub/pull.h"
 
-#include <memory>
 #include <optional>
 #include <string>
 
@@ -33,22 +32,21 @@ hub::HubSettings hub_settings(const CommonOptions& common, const HubOptions& opt
 /// malformed.
 std::optional<hub::RepoRef> hub_reference(const std::string& text, const CommonOptions& common);
 
-/// A bar for each file, with how far the whole pull is in its label.
+/// A bar for each file and one for the whole; none where HF_HUB_DISABLE_PROGRESS_BARS says so.
 class ConsoleObserver : public hub::PullObserver {
  public:
-  ConsoleObserver(const CommonOptions& common, std::string doing)
-      : common_(common), doing_(std::move(doing)) {}
+  /// `doing` is "pulling" or "verifying".
+  ConsoleObserver(const CommonOptions& common, const hub::HubSettings& settings, std::string doing);
 
+  void begins(size_t n_files, uint64_t n_bytes) override;
   void file_begins(const hub::PullPlan& plan, size_t index) override;
-  void file_advances(uint64_t n_present) override;
-  void file_ends() override;
+  void file_advances(uint64_t n_present) override { progress_->file_advances(n_present); }
+  void file_ends() override { progress_->file_ends(); }
 
  private:
-  const CommonOptions& common_;
-  std::string doing_;  // "pulling", "verifying"
-  uint64_t n_file_bytes_ = 0;
-  bool advanced_ = false;
-  std::unique_ptr<Progress> progress_;
+  CommonOptions common_;
+  std::string doing_;
+  std::optional<FilesProgress> progress_;
 };
 
 /// The path of the model that a reference means, pulled first where it is not cached.

@@ -91,14 +91,20 @@ struct Part {
 
   net::Url url;
   ByteRange range;
-  uint64_t at = 0;        // where the next byte goes
-  uint64_t n_before = 0;  // `at` when progress was last counted
+  uint64_t wanted_end = 0;  // of the range that was asked for; the hub may give less
+  uint64_t at = 0;          // where the next byte goes
+  uint64_t n_before = 0;    // `at` when progress was last counted
   uint64_t n_ignored = 0;
   bool asked_whole = false;  // without a Range: the answer is 200 and begins at 0
   Answer answer = Answer::pending;
   uint64_t id = 0;
   std::optional<net::HttpResult> result;
 };
+
+std::string kept(const PartialFile& partial) {
+  return fmt::format("{} of {} are kept, the same command goes on from there",
+                     format_bytes(partial.ranges().covered()), format_bytes(partial.n_bytes()));
+}
 
 class Download {
  public:
@@ -211,6 +217,7 @@ void Download::start(ByteRange range, bool whole) {
   auto part = std::make_unique<Part>(location_->url);
   Part& self = *part;
   self.range = range;
+  self.wanted_end = range.end;
   self.at = self.n_before = range.begin;
   self.asked_whole = whole;
   net::HttpRequest request;
@@ -273,7 +280,7 @@ bool Download::body(Part& part, std::span<const std::byte> bytes) {
 
 // A whole file that begins again and again makes progress only where it comes further than before.
 void Download::count_progress(Part& part) {
-  const bool enough = part.at - part.n_before >= kProgressBytes || part.at == part.range.end;
+  const bool enough = part.at - part.n_before >= kProgressBytes || part.at == part.wanted_end;
   const bool further = ranges_work_ || part.at > best_whole_;
   if (!ranges_work_) best_whole_ = std::max(best_whole_, part.at);
   if (!enough || !further) return;
@@ -288,7 +295,9 @@ void Download::handle(Part& part) {
   const net::HttpResponse& response = result.response;
   switch (part.answer) {
     case Part::Answer::data:
-      if (part.at == part.range.end) return;
+      // A hub that gives a few bytes at a time would have to be asked for ever.
+      if (part.at == part.range.end && (part.at == part.wanted_end || part.n_before > part.range.begin))
+        return;
       if (result.ok()) result = {response, net::Failure::dropped, "the answer ended early"};
       return try_again(result);
     case Part::Answer::redirect:
@@ -340,8 +349,7 @@ void Download::give_up(const net::HttpResult& result) const {
   const Error error = client_.error_for(result, subject_);
   const uint64_t n_kept = partial_.ranges().covered();
   if (n_kept == 0 || !ranges_work_ || !may_pass(result)) throw error;
-  throw Error(Errc::resumable, "{}; {} of {} are kept, the same command goes on from there", error.what(),
-              format_bytes(n_kept), format_bytes(file_.n_bytes));
+  throw Error(Errc::resumable, "{}; {}", error.what(), kept(partial_));
 }
 
 FileDescriptor wait_for_lock(HubClient& client, ModelStore& store, const RepoId& repo, const HubFile& file) {
@@ -369,6 +377,9 @@ Digest fetch_and_hash(HubClient& client, const RepoId& repo, const Commit& commi
     partial.throw_failure();  // a journal that can't be synced speaks of a disk that can't either
   } catch (...) {
     partial.checkpoint();  // the helpers have stopped; what has come is not lost
+    if (partial.ranges().covered() == 0) partial.remove();
+    const bool interrupted = client.settings().interrupted && client.settings().interrupted->load();
+    if (interrupted && client.settings().note) client.settings().note("interrupted; " + kept(partial));
     throw;
   }
   RUVLLM_ASSERT(digest.has_value());

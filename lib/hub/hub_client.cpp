@@ -16,6 +16,7 @@ namespace {
 
 constexpr std::string_view kHomeOfTheHub = "https://huggingface.co";
 constexpr std::chrono::seconds kWaitWorthANote{2};
+constexpr size_t kMaxPages = 2'000;  // of a listing; a page has a thousand files
 
 net::HttpRequest get(net::Url url) {
   net::HttpRequest request;
@@ -183,12 +184,19 @@ Listing HubClient::list(const RepoId& repo, const Commit& commit) {
     parse_tree_page(page.body, listing);
     const auto link = page.headers.find("link");
     const std::optional<std::string> next = link ? next_link(*link) : std::nullopt;
-    if (!next) return listing;
+    if (!next) break;
+    if (seen.size() == kMaxPages)
+      throw Error(Errc::network, "the hub's listing of {} has more than {} pages", repo.text(), seen.size());
     url = url.resolve(at_endpoint(*next));
     if (!net::same_origin(url, settings_.endpoint))
       throw Error(Errc::network, "the hub's listing of {} goes on at another host, {}: refused", repo.text(),
                   url.host());
   }
+  std::set<std::string_view> names;  // a second entry could smuggle in another content under a name
+  for (const HubFile& file : listing.files)
+    if (!names.insert(file.path.text()).second)
+      throw Error(Errc::network, "the hub's listing of {} names {} twice", repo.text(), file.path.text());
+  return listing;
 }
 
 FileLocation HubClient::locate(const RepoId& repo, const Commit& commit, const SafePath& file) {

@@ -198,16 +198,21 @@ bool ModelStore::is_absent(const RepoId& repo, const Commit& commit, const SafeP
   return kind_of(repo_folder(repo) / ".no_exist" / commit.hex() / path.path()) == S_IFREG;
 }
 
+// Tells backup programs that this can be had again. A kill may leave it empty, which the next run mends.
+void ModelStore::write_tag() const {
+  const fs::path path = root_ / "CACHEDIR.TAG";
+  struct stat status {};
+  if (::lstat(path.c_str(), &status) == 0 && status.st_size > 0) return;
+  const FileDescriptor tag(::open(path.c_str(), O_WRONLY | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0666));
+  if (tag && ::write(tag.get(), kCacheTag.data(), kCacheTag.size()) < 0)
+    throw system_error(errno, path.string());
+}
+
 void ModelStore::prepare(const RepoId& repo) {
   std::error_code error;
   fs::create_directories(root_, error);
   if (error) throw system_error(error.value(), root_.string());
-  if (kind_of(root_ / "CACHEDIR.TAG") == 0) {
-    const FileDescriptor tag(
-        ::open((root_ / "CACHEDIR.TAG").c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666));
-    if (tag && ::write(tag.get(), kCacheTag.data(), kCacheTag.size()) < 0)
-      throw system_error(errno, root_.string());
-  }
+  write_tag();
   for (const char* name : {"blobs", "refs", "snapshots"}) make_folder(repo_folder(repo) / name);
   make_folder(root_ / ".locks" / repo.folder());
   for (const auto& entry : entries(blobs(repo))) {

@@ -76,6 +76,7 @@ class ModelStore {
 
  private:
   void make_folder(const std::filesystem::path& folder) const;
+  void write_tag() const;
   std::filesystem::path temporary(const RepoId& repo) const;
   std::filesystem::path lock_path(const RepoId& repo, std::string_view blob_name);
 

@@ -19,10 +19,11 @@ namespace ruvllm::hub {
 namespace {
 
 constexpr uint64_t kSlotBytes = 4096;
-constexpr uint64_t kCheckpointBytes = 4ull << 20;  // begin to write down when this much has come
-constexpr uint64_t kMaxUnjournaled = 12ull
-                                     << 20;  // and receive no further beyond this: at most so much is lost
-constexpr size_t kMaxJournalRanges = 64;     // fits a slot with room to spare; more are fetched again
+constexpr uint64_t kLeastUnjournaled = 1ull << 20;
+constexpr uint64_t kMostUnjournaled = 12ull << 20;
+constexpr uint64_t kCheckpointsOfAFile = 24;
+constexpr uint64_t kAwaitedBytes = 1ull << 20;  // waking for less costs more than the hashing
+constexpr size_t kMaxJournalRanges = 64;        // fits a slot with room to spare; more are fetched again
 
 void write_fully(int descriptor, uint64_t offset, std::span<const std::byte> bytes) {
   while (!bytes.empty()) {
@@ -66,7 +67,10 @@ std::optional<Slot> parse_slot(std::string_view text, const std::string& digest,
 }  // namespace
 
 PartialFile::PartialFile(const std::filesystem::path& folder, const Digest& digest, uint64_t n_bytes)
-    : digest_(digest.hex()), n_bytes_(n_bytes) {
+    : digest_(digest.hex()),
+      n_bytes_(n_bytes),
+      checkpoint_bytes_(
+          std::clamp(n_bytes / kCheckpointsOfAFile, kLeastUnjournaled / 3, kMostUnjournaled / 3)) {
   adopt_or_create(folder, digest);
 }
 
@@ -157,7 +161,9 @@ void PartialFile::write(uint64_t offset, std::span<const std::byte> bytes) {
   RUVLLM_ASSERT(offset <= n_bytes_ && bytes.size() <= n_bytes_ - offset);
   {
     std::unique_lock lock(mutex_);
-    changed_.wait(lock, [&] { return stopped_ || n_unjournaled_ < kMaxUnjournaled; });
+    changed_.wait(lock, [&] {
+      return stopped_ || n_unjournaled_ == 0 || n_unjournaled_ + bytes.size() <= 3 * checkpoint_bytes_;
+    });
     if (failure_) std::rethrow_exception(failure_);
   }
   write_fully(file_.get(), offset, bytes);
@@ -165,13 +171,14 @@ void PartialFile::write(uint64_t offset, std::span<const std::byte> bytes) {
     const std::lock_guard lock(mutex_);
     ranges_.add({offset, offset + bytes.size()});
     n_unjournaled_ += bytes.size();
+    if (n_unjournaled_ < checkpoint_bytes_ && ranges_.prefix_end() < awaited_prefix_) return;
   }
   changed_.notify_all();
 }
 
 bool PartialFile::wait_for_checkpoint() {
   std::unique_lock lock(mutex_);
-  changed_.wait(lock, [&] { return stopped_ || n_unjournaled_ >= kCheckpointBytes; });
+  changed_.wait(lock, [&] { return stopped_ || n_unjournaled_ >= checkpoint_bytes_; });
   return !stopped_;
 }
 
@@ -207,8 +214,9 @@ void PartialFile::write_slot(const RangeSet& ranges, uint64_t sequence) {
 
 uint64_t PartialFile::wait_beyond(uint64_t offset) {
   std::unique_lock lock(mutex_);
-  changed_.wait(lock, [&] { return stopped_ || ranges_.prefix_end() > offset; });
-  return std::max(offset, stopped_ ? offset : ranges_.prefix_end());
+  awaited_prefix_ = std::min(offset + kAwaitedBytes, n_bytes_);
+  changed_.wait(lock, [&] { return stopped_ || ranges_.prefix_end() >= awaited_prefix_; });
+  return stopped_ ? offset : ranges_.prefix_end();
 }
 
 void PartialFile::stop(std::exception_ptr failure) {

@@ -40,7 +40,9 @@ class PartialFile {
   /// A copy of what is there.
   RangeSet ranges() const;
 
-  /// Puts bytes where they belong. Waits when too much would be lost if the process were killed now.
+  /// Puts bytes where they belong. Waits when too much would be lost if the process were killed now: more
+  /// than an eighth of the file, but 1 MiB in any case and never 12 MiB, which is no more than a part
+  /// (download.cpp).
   void write(uint64_t offset, std::span<const std::byte> bytes);
 
   /// For the thread that keeps the journal: waits until there is enough to be written down or stop(); false
@@ -48,8 +50,8 @@ class PartialFile {
   bool wait_for_checkpoint();
   /// Syncs the content, then writes down what is there.
   void checkpoint();
-  /// For the thread that hashes: waits until the content is there beyond `offset`, without a gap, and returns
-  /// how far; `offset` itself after stop().
+  /// For the thread that hashes: waits until the content is there a good piece beyond `offset`, or to its
+  /// end, without a gap, and returns how far; `offset` itself after stop().
   uint64_t wait_beyond(uint64_t offset);
   /// Wakes the waiting threads; they end. A failed journal keeper says so here, and write() throws it.
   void stop(std::exception_ptr failure = nullptr);
@@ -80,16 +82,18 @@ class PartialFile {
 
   std::string digest_;
   uint64_t n_bytes_;
+  uint64_t checkpoint_bytes_;  // when so much has come it is written down; three times as much waits for it
   std::filesystem::path path_;
   FileDescriptor file_;
 
   mutable std::mutex mutex_;
   std::condition_variable changed_;
-  RangeSet ranges_;             // guarded by mutex_
-  uint64_t n_unjournaled_ = 0;  // guarded by mutex_
-  bool stopped_ = false;        // guarded by mutex_
-  std::exception_ptr failure_;  // guarded by mutex_
-  uint64_t sequence_ = 0;       // of the thread that keeps the journal
+  RangeSet ranges_;              // guarded by mutex_
+  uint64_t n_unjournaled_ = 0;   // guarded by mutex_
+  uint64_t awaited_prefix_ = 0;  // by the thread that hashes; guarded by mutex_
+  bool stopped_ = false;         // guarded by mutex_
+  std::exception_ptr failure_;   // guarded by mutex_
+  uint64_t sequence_ = 0;        // of the thread that keeps the journal
 };
 
 /// A partial file found in a folder of blobs, as `list` shows it.

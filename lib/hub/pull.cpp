@@ -160,12 +160,13 @@ PullPlan plan_pull(HubClient& client, ModelStore& store, const RepoRef& ref) {
 void pull(HubClient& client, ModelStore& store, const PullPlan& plan, PullObserver& observer) {
   if (plan.from_cache && plan.n_bytes_missing() == 0) return;
   const RepoId& repo = plan.ref.repo;
-  const bool missing =
-      std::any_of(plan.files.begin(), plan.files.end(), [](const PlannedFile& f) { return !f.cached; });
+  const auto missing = static_cast<size_t>(std::count_if(
+      plan.files.begin(), plan.files.end(), [](const PlannedFile& planned) { return !planned.cached; }));
   // Also where only the ref is wrong: a kill while it was written leaves its temporary file, which prepare()
   // sweeps away.
-  if (missing || store.read_ref(repo, plan.ref.revision) != plan.commit) store.prepare(repo);
-  if (missing) check_disk(store, plan);
+  if (missing > 0 || store.read_ref(repo, plan.ref.revision) != plan.commit) store.prepare(repo);
+  if (missing > 0) check_disk(store, plan);
+  observer.begins(missing, plan.n_bytes_missing());
   for (size_t i = 0; i < plan.files.size(); ++i) {
     const HubFile& file = plan.files[i].file;
     if (plan.files[i].cached) continue;
@@ -184,6 +185,9 @@ std::filesystem::path model_path(const ModelStore& store, const PullPlan& plan) 
 
 std::vector<HubFile> verify(ModelStore& store, PullPlan& plan, PullObserver& observer) {
   std::vector<HubFile> wrong;
+  const auto n_cached = static_cast<size_t>(std::count_if(
+      plan.files.begin(), plan.files.end(), [](const PlannedFile& planned) { return planned.cached; }));
+  observer.begins(n_cached, plan.n_bytes() - plan.n_bytes_missing());
   for (size_t i = 0; i < plan.files.size(); ++i) {
     PlannedFile& planned = plan.files[i];
     const auto cached = store.find(plan.ref.repo, plan.commit, planned.file.path);

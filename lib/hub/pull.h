@@ -37,6 +37,8 @@ struct PullPlan {
 class PullObserver {
  public:
   virtual ~PullObserver() = default;
+  /// So many files are to be fetched (or hashed), one after the other.
+  virtual void begins(size_t /*n_files*/, uint64_t /*n_bytes*/) {}
   virtual void file_begins(const PullPlan&, size_t /*index*/) {}
   /// How many bytes of the file are there (or hashed); the first call tells what an earlier run had left.
   virtual void file_advances(uint64_t /*n_present*/) {}

@@ -115,12 +115,18 @@ std::optional<Multipart> parse_multipart(const Json& upload) {
   return parts;
 }
 
+// Without actions the hub has the object already.
+const Json* actions_of(const Json& object) {
+  const auto actions = object.find("actions");
+  return actions != object.end() && actions->is_object() ? &*actions : nullptr;
+}
+
 class Pusher {
  public:
-  Pusher(HubClient& client, const PushRequest& request, const PushProgress& progress)
+  Pusher(HubClient& client, const PushRequest& request, PushObserver& observer)
       : client_(client),
         request_(request),
-        progress_(progress),
+        observer_(observer),
         subject_{request.repo.text(), request.revision.text(), {}} {}
 
   PushResult run();
@@ -128,6 +134,7 @@ class Pusher {
  private:
   void create_repository();
   void drop_unchanged(std::vector<Upload>& uploads);
+  std::vector<Digest> hash_all(const std::vector<std::pair<const Upload*, DigestKind>>& files);
   void ask_modes(std::vector<Upload>& uploads);
   void send_large(std::vector<Upload>& uploads);
   void send_object(const Upload& upload, const Json& actions);
@@ -147,7 +154,7 @@ class Pusher {
 
   HubClient& client_;
   const PushRequest& request_;
-  const PushProgress& progress_;
+  PushObserver& observer_;
   Subject subject_;
   PushResult result_;
 };
@@ -171,14 +178,37 @@ void Pusher::drop_unchanged(std::vector<Upload>& uploads) {
   } catch (const Error& error) {
     if (error.code() != Errc::not_found) throw;  // a repository without a commit yet
   }
-  std::erase_if(uploads, [&](Upload& upload) {
-    const auto known = there.find(upload.file->path.text());
-    if (known == there.end()) return false;
-    const bool same =
-        hash_file(upload.descriptor.get(), upload.n_bytes, known->second.kind()) == known->second;
-    if (same) ++result_.n_unchanged;
-    return same;
-  });
+  std::vector<std::pair<const Upload*, DigestKind>> known;
+  for (const Upload& upload : uploads)
+    if (const auto found = there.find(upload.file->path.text()); found != there.end())
+      known.emplace_back(&upload, found->second.kind());
+  const std::vector<Digest> digests = hash_all(known);
+  std::set<const Upload*> unchanged;
+  for (size_t i = 0; i < known.size(); ++i)
+    if (there.at(known[i].first->file->path.text()) == digests[i]) unchanged.insert(known[i].first);
+  result_.n_unchanged = unchanged.size();
+  std::vector<Upload> changed;
+  for (Upload& upload : uploads)
+    if (!unchanged.count(&upload)) changed.push_back(std::move(upload));
+  uploads = std::move(changed);
+}
+
+std::vector<Digest> Pusher::hash_all(const std::vector<std::pair<const Upload*, DigestKind>>& files) {
+  uint64_t n_bytes = 0;
+  for (const auto& [upload, kind] : files) n_bytes += upload->n_bytes;
+  observer_.begins(PushObserver::Doing::hashing, files.size(), n_bytes);
+  std::vector<Digest> digests;
+  for (const auto& [upload, kind] : files) {
+    observer_.file_begins(upload->file->path, upload->n_bytes);
+    uint64_t n_hashed = 0;
+    digests.push_back(hash_file(upload->descriptor.get(), upload->n_bytes, kind, [&](uint64_t n) {
+      observer_.file_advances(n_hashed += n);
+      if (client_.settings().interrupted && client_.settings().interrupted->load())
+        throw Error(Errc::interrupted, "interrupted");
+    }));
+    observer_.file_ends();
+  }
+  return digests;
 }
 
 void Pusher::ask_modes(std::vector<Upload>& uploads) {
@@ -224,14 +254,20 @@ Json Pusher::batch(const std::vector<const Upload*>& uploads) {
 }
 
 void Pusher::send_large(std::vector<Upload>& uploads) {
+  std::vector<std::pair<const Upload*, DigestKind>> unhashed;
+  for (const Upload& upload : uploads)
+    if (upload.large) unhashed.emplace_back(&upload, DigestKind::sha256);
+  if (unhashed.empty()) return;
+  const std::vector<Digest> digests = hash_all(unhashed);
   std::vector<const Upload*> large;
   for (Upload& upload : uploads) {
     if (!upload.large) continue;
-    upload.sha256 = hash_file(upload.descriptor.get(), upload.n_bytes, DigestKind::sha256);
+    upload.sha256 = digests[large.size()];
     large.push_back(&upload);
   }
-  if (large.empty()) return;
   const Json objects = batch(large);
+  std::vector<std::pair<const Upload*, const Json*>> lacking;
+  uint64_t n_bytes = 0;
   for (const Upload* upload : large) {
     const auto object = std::find_if(objects.begin(), objects.end(), [&](const Json& one) {
       return text_of(one, "oid") == upload->sha256->hex();
@@ -241,9 +277,16 @@ void Pusher::send_large(std::vector<Upload>& uploads) {
     if (const auto error = object->find("error"); error != object->end())
       throw Error(Errc::network, "{}: the hub refuses it: {}", upload->file->path.text(),
                   printable(text_of(*error, "message").value_or("no reason given")));
-    if (const auto actions = object->find("actions"); actions != object->end() && actions->is_object())
-      send_object(*upload, *actions);
-    // Without actions the hub has the object already.
+    const Json* actions = actions_of(*object);
+    if (!actions) continue;
+    lacking.emplace_back(upload, actions);
+    n_bytes += upload->n_bytes;
+  }
+  observer_.begins(PushObserver::Doing::sending, lacking.size(), n_bytes);
+  for (const auto& [upload, actions] : lacking) {
+    observer_.file_begins(upload->file->path, upload->n_bytes);
+    send_object(*upload, *actions);
+    observer_.file_ends();
   }
 }
 
@@ -277,9 +320,7 @@ net::HttpResponse Pusher::put(const Upload& upload, const std::string& href, uin
     throw Error(Errc::network, "the hub wants {} at an address that is not encrypted: refused",
                 upload.file->path.text());
   request.file = net::FileSlice{upload.descriptor.get(), offset, n_bytes};
-  request.on_sent = [&, offset](uint64_t n_sent) {
-    progress_(upload.file->path, offset + n_sent, upload.n_bytes);
-  };
+  request.on_sent = [&, offset](uint64_t n_sent) { observer_.file_advances(offset + n_sent); };
   net::HttpResponse response =
       client_.ask(std::move(request), {request_.repo.text(), {}, upload.file->path.text()});
   result_.n_bytes_sent += n_bytes;
@@ -317,8 +358,7 @@ void Pusher::send_parts(const Upload& upload, Multipart parts, bool fresh) {
     fs::remove(state_path(upload));
     const Json objects = batch({&upload});
     if (objects.empty()) return;
-    const auto actions = objects[0].find("actions");
-    if (actions != objects[0].end() && actions->is_object()) send_object(upload, *actions);
+    if (const Json* actions = actions_of(objects[0])) send_object(upload, *actions);
     return;
   }
   fs::remove(state_path(upload));
@@ -402,11 +442,11 @@ PushResult Pusher::run() {
 
 }  // namespace
 
-PushResult push(HubClient& client, const PushRequest& request, const PushProgress& progress) {
+PushResult push(HubClient& client, const PushRequest& request, PushObserver& observer) {
   if (client.settings().token.empty())
     throw Error(Errc::usage, "uploading needs a token; set HF_TOKEN (make one at {})",
                 client.address("settings/tokens").text());
-  return Pusher(client, request, progress).run();
+  return Pusher(client, request, observer).run();
 }
 
 }  // namespace ruvllm::hub

@@ -10,7 +10,6 @@
 
 #include <cstdint>
 #include <filesystem>
-#include <functional>
 #include <string>
 #include <vector>
 
@@ -36,11 +35,21 @@ struct PushResult {
   size_t n_unchanged = 0;
 };
 
-/// Called with the file at work, how much of it is sent, and its size.
-using PushProgress = std::function<void(const SafePath& file, uint64_t n_sent, uint64_t n_bytes)>;
+/// Watches a push, from the caller's thread. First what is large is hashed, then what the hub lacks is sent.
+class PushObserver {
+ public:
+  enum class Doing { hashing, sending };
+  virtual ~PushObserver() = default;
+  /// So many files are to be hashed, or sent, one after the other.
+  virtual void begins(Doing, size_t /*n_files*/, uint64_t /*n_bytes*/) {}
+  virtual void file_begins(const SafePath& /*file*/, uint64_t /*n_bytes*/) {}
+  /// How much of the file is hashed or sent; the first call tells what an earlier run had sent.
+  virtual void file_advances(uint64_t /*n_done*/) {}
+  virtual void file_ends() {}
+};
 
 /// Throws usage without a token; network, not_found as HubClient does; resumable where it broke off after
 /// something had been sent.
-PushResult push(HubClient& client, const PushRequest& request, const PushProgress& progress);
+PushResult push(HubClient& client, const PushRequest& request, PushObserver& observer);
 
 }  // namespace ruvllm::hub

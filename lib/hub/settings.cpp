@@ -107,6 +107,7 @@ HubSettings settings_from_environment(const Environment& environment) {
                      is_true(first_set(environment, {"TRANSFORMERS_OFFLINE"})) ||
                      is_true(first_set(environment, {"RUVLLM_OFFLINE"}));
   settings.symlinks = !is_true(first_set(environment, {"HF_HUB_DISABLE_SYMLINKS"}));
+  settings.progress_bars = !is_true(first_set(environment, {"HF_HUB_DISABLE_PROGRESS_BARS"}));
   settings.ca_file = first_set(environment, {"SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"});
   if (const std::string text = first_set(environment, {"HF_HUB_ETAG_TIMEOUT"}); !text.empty())
     settings.connect_timeout = seconds_of(text, "HF_HUB_ETAG_TIMEOUT");

@@ -20,6 +20,7 @@ struct HubSettings {
   std::filesystem::path cache_root;  ///< the folder that holds models--ORG--NAME
   bool offline = false;
   bool symlinks = true;
+  bool progress_bars = true;
   std::string ca_file;  ///< empty: the system's
   std::chrono::milliseconds connect_timeout{10'000};
   std::chrono::seconds stall_timeout{30};
@@ -38,9 +39,9 @@ using Environment = std::function<const char*(const char*)>;
 
 /// HF_ENDPOINT, HF_TOKEN / HUGGING_FACE_HUB_TOKEN / the file HF_TOKEN_PATH, HF_HUB_CACHE /
 /// HUGGINGFACE_HUB_CACHE / HF_HOME / XDG_CACHE_HOME, HF_HUB_OFFLINE / TRANSFORMERS_OFFLINE,
-/// HF_HUB_ETAG_TIMEOUT, HF_HUB_DOWNLOAD_TIMEOUT, HF_HUB_DISABLE_SYMLINKS, HF_HUB_DISABLE_IMPLICIT_TOKEN,
-/// SSL_CERT_FILE / REQUESTS_CA_BUNDLE / CURL_CA_BUNDLE. Throws Errc::usage where a value is malformed, naming
-/// the variable.
+/// HF_HUB_ETAG_TIMEOUT, HF_HUB_DOWNLOAD_TIMEOUT, HF_HUB_DISABLE_SYMLINKS, HF_HUB_DISABLE_PROGRESS_BARS,
+/// HF_HUB_DISABLE_IMPLICIT_TOKEN, SSL_CERT_FILE / REQUESTS_CA_BUNDLE / CURL_CA_BUNDLE. Throws Errc::usage
+/// where a value is malformed, naming the variable.
 HubSettings settings_from_environment(const Environment& environment);
 
 /// settings_from_environment(std::getenv).

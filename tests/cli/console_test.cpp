@@ -54,3 +54,17 @@ TEST_CASE("a line of progress tells how far, how fast and how long, in the width
     CHECK(display_width(line(512u << 20, 1u << 30, 8, 0, width)) <= width);
   CHECK(progress_line("scoring", 3, 12, 1, 0, ProgressUnit::items, 80).find("3 of 12") != std::string::npos);
 }
+
+TEST_CASE("a long name gives way to the bar on a narrow terminal, and keeps both its ends") {
+  const std::string name = "pulling Qwen2.5-0.5B-Instruct-Q4_K_M.gguf";
+  const std::string narrow = progress_line(name, 1200u << 20, 2969u << 20, 34, 0, ProgressUnit::bytes, 80);
+  CHECK(narrow.find("━") != std::string::npos);
+  CHECK(narrow.find("…") != std::string::npos);
+  CHECK(narrow.find("_M.gguf  ") != std::string::npos);
+  CHECK(narrow.find("1.17 of 2.90 GiB") != std::string::npos);
+  const std::string wide = progress_line(name, 1200u << 20, 2969u << 20, 34, 0, ProgressUnit::bytes, 140);
+  CHECK(wide.starts_with(name + "  "));
+  for (int width = 20; width < 200; ++width)
+    CHECK(display_width(progress_line("日本語日本語日本語日本語日本語日本語", 5, 9, 1, 0, ProgressUnit::bytes,
+                                      width)) < width);
+}

@@ -201,17 +201,20 @@ class FakeHub::Connection {
 
 FakeHub::FakeHub(std::optional<Tls> tls) {
   std::signal(SIGPIPE, SIG_IGN);  // OpenSSL writes without MSG_NOSIGNAL
-  if (tls) {
-    SSL_CTX* context = SSL_CTX_new(TLS_server_method());
-    if (SSL_CTX_use_certificate_chain_file(context, tls->certificate.c_str()) != 1 ||
-        SSL_CTX_use_PrivateKey_file(context, tls->key.c_str(), SSL_FILETYPE_PEM) != 1)
-      throw std::runtime_error("the test's certificate can't be used");
-    tls_context_ = context;
-  }
+  if (tls) use_certificate(*tls);
   hub_socket_ = listen_on_loopback(hub_port_);
   storage_socket_ = listen_on_loopback(storage_port_);
   listeners_.emplace_back([this] { listen(hub_socket_, false); });
   listeners_.emplace_back([this] { listen(storage_socket_, true); });
+}
+
+void FakeHub::use_certificate(const Tls& tls) {
+  SSL_CTX* context = SSL_CTX_new(TLS_server_method());
+  if (SSL_CTX_use_certificate_chain_file(context, tls.certificate.c_str()) != 1 ||
+      SSL_CTX_use_PrivateKey_file(context, tls.key.c_str(), SSL_FILETYPE_PEM) != 1)
+    throw std::runtime_error("the test's certificate can't be used");
+  const std::lock_guard lock(mutex_);
+  tls_contexts_.push_back(context);
 }
 
 FakeHub::~FakeHub() {
@@ -227,14 +230,15 @@ FakeHub::~FakeHub() {
   for (const int descriptor : open_) ::close(descriptor);
   ::close(hub_socket_);
   ::close(storage_socket_);
-  if (tls_context_) SSL_CTX_free(static_cast<SSL_CTX*>(tls_context_));
+  for (void* context : tls_contexts_) SSL_CTX_free(static_cast<SSL_CTX*>(context));
 }
 
 std::string FakeHub::endpoint(const std::string& host) const {
-  return (tls_context_ ? "https://" : "http://") + host + ":" + std::to_string(hub_port_);
+  return (tls_contexts_.empty() ? "http://" : "https://") + host + ":" + std::to_string(hub_port_);
 }
 std::string FakeHub::storage() const {
-  return std::string(tls_context_ ? "https" : "http") + "://127.0.0.1:" + std::to_string(storage_port_);
+  return std::string(tls_contexts_.empty() ? "http" : "https") +
+         "://127.0.0.1:" + std::to_string(storage_port_);
 }
 
 void FakeHub::listen(int descriptor, bool at_storage) {
@@ -249,7 +253,12 @@ void FakeHub::listen(int descriptor, bool at_storage) {
 
 void FakeHub::serve(int descriptor, bool at_storage) {
   {
-    Connection connection(descriptor, static_cast<SSL_CTX*>(tls_context_));
+    SSL_CTX* context = nullptr;
+    {
+      const std::lock_guard lock(mutex_);
+      if (!tls_contexts_.empty()) context = static_cast<SSL_CTX*>(tls_contexts_.back());
+    }
+    Connection connection(descriptor, context);
     while (connection.good() && !stopping_) {
       std::optional<HubRequest> request = connection.read_request();
       if (!request) break;

@@ -73,6 +73,8 @@ class FakeHub {
   std::string endpoint(const std::string& host = "127.0.0.1") const;
   std::string storage() const;
   int port() const { return hub_port_; }
+  /// Connections made from now on see this one. Only of a hub that was made with one.
+  void use_certificate(const Tls& tls);
 
   /// Adds or replaces a file; `large` files get a SHA-256 and lie at the storage host. The repository's
   /// commit changes.
@@ -130,7 +132,7 @@ class FakeHub {
   int storage_socket_ = -1;
   int hub_port_ = 0;
   int storage_port_ = 0;
-  void* tls_context_ = nullptr;
+  std::vector<void*> tls_contexts_;  // the last one is in use
   std::vector<std::thread> listeners_;
   std::vector<std::thread> servers_;
   std::vector<int> open_;

@@ -59,6 +59,12 @@ Program::~Program() {
 
 void Program::kill(int signal) const { ::kill(pid_, signal); }
 
+bool Program::is_running() const {
+  siginfo_t info{};
+  return ::waitid(P_PID, static_cast<id_t>(pid_), &info, WEXITED | WNOHANG | WNOWAIT) == 0 &&
+         info.si_pid == 0;
+}
+
 ProgramResult Program::wait(std::chrono::seconds longest) {
   ProgramResult result;
   int status = 0;

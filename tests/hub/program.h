@@ -31,6 +31,7 @@ class Program {
 
   pid_t pid() const { return pid_; }
   void kill(int signal) const;
+  bool is_running() const;
   /// Waits for its end; kills it after `longest` (exit code 137 then, as from any SIGKILL).
   ProgramResult wait(std::chrono::seconds longest = std::chrono::seconds(60));
 

@@ -50,6 +50,8 @@ TEST_CASE("switches and times are read as documented") {
   for (const char* no : {"0", "", "off", "2"}) CHECK(!with({{"HF_HUB_OFFLINE", no}}).offline);
   CHECK(with({{"TRANSFORMERS_OFFLINE", "1"}}).offline);
   CHECK(!with({{"HF_HUB_DISABLE_SYMLINKS", "1"}}).symlinks);
+  CHECK(with({}).progress_bars);
+  CHECK(!with({{"HF_HUB_DISABLE_PROGRESS_BARS", "1"}}).progress_bars);
   CHECK(with({{"HF_HUB_DOWNLOAD_TIMEOUT", "45"}}).stall_timeout.count() == 45);
   CHECK_THROWS_AS(with({{"HF_HUB_DOWNLOAD_TIMEOUT", "soon"}}), Error);
   CHECK(with({{"HF_ENDPOINT", "https://mirror.example/hf///"}}).endpoint.text() ==
