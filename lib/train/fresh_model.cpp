@@ -90,12 +90,16 @@ void add_trained_tokenizer(ModelShape& shape, std::string_view corpus) {
   metadata.set("tokenizer.ggml.bos_token_id", first_special);
   metadata.set("tokenizer.ggml.eos_token_id", first_special);
   metadata.set("tokenizer.ggml.eot_token_id", first_special + 2);
-  metadata.set("tokenizer.ggml.add_bos_token", false);
-  metadata.set("tokenizer.chat_template", metadata.keep(std::string(kChatTemplate)));
+  metadata.set("tokenizer.ggml.add_bos_token", true);
+  set_chat_template(shape, std::string(kChatTemplate));
   // The text may hold fewer pairs than asked for.
   const std::string architecture(*metadata.string("general.architecture"));
   shape.n_vocabulary = tokens.size();
   metadata.set(architecture + ".vocab_size", static_cast<uint32_t>(tokens.size()));
+}
+
+void set_chat_template(ModelShape& shape, std::string source) {
+  shape.metadata.set("tokenizer.chat_template", shape.metadata.keep(std::move(source)));
 }
 
 void copy_tokenizer(ModelShape& shape, const format::ModelFile& other) {

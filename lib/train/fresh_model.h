@@ -28,9 +28,13 @@ ModelShape read_model_shape(const Json& json, const std::string& name);
 inline constexpr std::string_view kSpecialTokens[] = {"<|endoftext|>", "<|im_start|>", "<|im_end|>"};
 
 /// A byte-level BPE vocabulary of shape.n_vocabulary tokens, special ones included, trained on `corpus`, and
-/// a ChatML template, into the shape's metadata. Throws Errc::usage where the size can't hold the bytes and
+/// a ChatML template, into the shape's metadata. Documents and prompts begin with <|endoftext|>, so that the
+/// model knows what it is fed at a beginning. Throws Errc::usage where the size can't hold the bytes and
 /// special tokens.
 void add_trained_tokenizer(ModelShape& shape, std::string_view corpus);
+
+/// Another chat template in place of the one that the metadata holds.
+void set_chat_template(ModelShape& shape, std::string source);
 
 /// The tokenizer.* metadata of another model.
 void copy_tokenizer(ModelShape& shape, const format::ModelFile& other);
