@@ -52,7 +52,10 @@ ModelShape read_model_shape(const Json& json, const std::string& name) {
   for (const auto& [key, value] : json.items()) {
     const std::string where = fmt::format("{}: \"{}\"", name, printable(key));
     if (key == "architecture") continue;
-    if (key == "tied_head") {
+    if (key.starts_with("general.")) {
+      shape.metadata.set(
+          key, value.is_string() ? shape.metadata.keep(value.get<std::string>()) : value_of(value, where));
+    } else if (key == "tied_head") {
       if (!value.is_boolean()) throw Error(Errc::corrupt_file, "{} is neither true nor false", where);
       shape.tied_head = value.get<bool>();
     } else {

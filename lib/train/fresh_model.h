@@ -12,8 +12,9 @@
 
 namespace ruvllm::train {
 
-/// What a shape file says. Every key but these two goes to the metadata as "ARCHITECTURE.KEY", where the
-/// model's own reading checks it: "architecture" (default "llama") and "tied_head" (default true).
+/// What a shape file says. "architecture" (default "llama") and "tied_head" (default true) are its own; keys
+/// that begin with "general." (name, license, ...) go to the metadata as they are, all others as
+/// "ARCHITECTURE.KEY", where the model's own reading checks them.
 struct ModelShape {
   format::Metadata metadata;
   size_t n_vocabulary = 0;  ///< "vocab_size"
