@@ -6,6 +6,7 @@
 #include "cli/app.h"
 #include "cli/console.h"
 #include "cli/hub_options.h"
+#include "cli/model_options.h"
 #include "cli/table.h"
 #include "hub/inventory.h"
 #include "hub/known_models.h"
@@ -50,6 +51,14 @@ int show_aliases(const cli::CommonOptions& common) {
   for (const auto& [name, reference] : common.aliases) {
     document.push_back({{"alias", name}, {"reference", reference}, {"from", "config"}});
     table.add_row({printable(name), printable(reference), ""});
+  }
+  const std::string built_in(cli::kBuiltInModel);
+  if (const auto path = cli::built_in_model(); !path.empty() && !common.aliases.count(built_in)) {
+    document.push_back({{"alias", built_in},
+                        {"reference", path.string()},
+                        {"from", "built in"},
+                        {"about", "comes with ruvllm"}});
+    table.add_row({built_in, printable(path.string()), ""});
   }
   for (const hub::KnownModel& model : hub::known_models()) {
     if (common.aliases.count(std::string(model.alias))) continue;  // the user's own comes first

@@ -7,6 +7,7 @@ _ruvllm_train_qat() {
       case $previous in
       --from-scratch) return ;;
       --tokenizer) mapfile -t COMPREPLY < <(compgen -W 'train MODEL' -- "$word"); return ;;
+      --chat-template) return ;;
       --data) compopt -o default; return ;;
       --eval) compopt -o default; return ;;
       --sequence) return ;;
@@ -34,7 +35,7 @@ _ruvllm_train_qat() {
       --cache-dir) compopt -o default; return ;;
       -t | --threads) return ;;
       esac
-      [[ $word == -* ]] && mapfile -t COMPREPLY < <(compgen -W '--from-scratch --tokenizer --data --eval --sequence --batch-tokens --accumulate --target --out --ste --epochs --lr --warmup-epochs --weight-decay --grad-clip --teacher --lambda-task --lambda-kd --kd-temperature --checkpoint-activations --seed --checkpoint-dir --checkpoint-every --resume --log --plot -h --help --version -v --verbose -q --quiet --json --color --config --cache-dir --offline -t --threads' -- "$word") && return
+      [[ $word == -* ]] && mapfile -t COMPREPLY < <(compgen -W '--from-scratch --tokenizer --chat-template --data --eval --sequence --batch-tokens --accumulate --target --out --ste --epochs --lr --warmup-epochs --weight-decay --grad-clip --teacher --lambda-task --lambda-kd --kd-temperature --checkpoint-activations --seed --checkpoint-dir --checkpoint-every --resume --log --plot -h --help --version -v --verbose -q --quiet --json --color --config --cache-dir --offline -t --threads' -- "$word") && return
       ;;
   esac
   compopt -o default

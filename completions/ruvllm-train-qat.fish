@@ -3,6 +3,8 @@ complete -c ruvllm -n '__fish_seen_subcommand_from train-qat' -l from-scratch -x
 complete -c ruvllm-train-qat -l from-scratch -x -d 'Train a new model of the shape in this JSON file.'
 complete -c ruvllm -n '__fish_seen_subcommand_from train-qat' -l tokenizer -x -a 'train MODEL' -d 'With --from-scratch: '\''train'\'' a vocabulary, or take MODEL'\''s. [train]'
 complete -c ruvllm-train-qat -l tokenizer -x -a 'train MODEL' -d 'With --from-scratch: '\''train'\'' a vocabulary, or take MODEL'\''s. [train]'
+complete -c ruvllm -n '__fish_seen_subcommand_from train-qat' -l chat-template -x -d 'With --from-scratch: speak in this template, not in ChatML.'
+complete -c ruvllm-train-qat -l chat-template -x -d 'With --from-scratch: speak in this template, not in ChatML.'
 complete -c ruvllm -n '__fish_seen_subcommand_from train-qat' -l data -r -F -d 'Train on these .txt or .jsonl files.'
 complete -c ruvllm-train-qat -l data -r -F -d 'Train on these .txt or .jsonl files.'
 complete -c ruvllm -n '__fish_seen_subcommand_from train-qat' -l eval -r -F -d 'Measure on this text, which is not trained on.'

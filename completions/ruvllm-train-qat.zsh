@@ -3,6 +3,7 @@
 _arguments -s \
     '*--from-scratch=[Train a new model of the shape in this JSON file.]:SHAPE.json: ' \
     '*--tokenizer=[With --from-scratch\: '\''train'\'' a vocabulary, or take MODEL'\''s. \[train\]]:train|MODEL:(train MODEL)' \
+    '*--chat-template=[With --from-scratch\: speak in this template, not in ChatML.]:FILE.jinja: ' \
     '*--data=[Train on these .txt or .jsonl files.]:FILE:_files' \
     '*--eval=[Measure on this text, which is not trained on.]:FILE:_files' \
     '*--sequence=[Cut documents at this many tokens. \[256\]]:TOKENS: ' \

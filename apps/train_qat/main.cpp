@@ -9,12 +9,11 @@
 #include "base/machine.h"
 #include "cli/console.h"
 #include "cli/model_options.h"
+#include "train/chat_pieces.h"
 #include "train/fresh_model.h"
 
 namespace ruvllm::train_qat {
 namespace {
-
-constexpr uint64_t kCorpusBytes = 256ull << 20;  // of text that a vocabulary is trained on
 
 format::Metadata metadata_without_file_type(const format::Metadata& metadata) {
   format::Metadata copy = metadata;
@@ -23,23 +22,32 @@ format::Metadata metadata_without_file_type(const format::Metadata& metadata) {
   return copy;
 }
 
+train::ChatRenderer chat_renderer(const format::ModelFile& file, const text::Tokenizer& tokenizer) {
+  auto chat_template = text::load_chat_template(file, tokenizer);
+  if (!chat_template) return {};
+  // std::function wants what it holds to be copyable.
+  const auto shared = std::make_shared<const text::ChatTemplate>(std::move(*chat_template));
+  return [shared](const OrderedJson& messages) { return train::chat_pieces(*shared, messages); };
+}
+
 train::Subject new_subject(const Options& options, const cli::CommonOptions& common) {
   const std::string name = *options.from_scratch;
   train::ModelShape shape =
       train::read_model_shape(parse_json(read_file(name, limits::kJsonFileBytes), name), name);
   if (options.tokenizer == "train") {
-    std::string corpus;
-    for (const auto& file : options.run.data) corpus += read_file(file, kCorpusBytes);
-    train::add_trained_tokenizer(shape, corpus);
+    train::add_trained_tokenizer(shape, train::read_plain_text(options.run.data));
   } else {
     train::copy_tokenizer(shape, *format::open_model_file(cli::resolve_model(options.tokenizer, common)));
   }
+  if (!options.chat_template.empty())
+    train::set_chat_template(shape, read_file(options.chat_template, limits::kTemplateBytes));
   format::ModelFile file;
   file.source = name;
   file.metadata = shape.metadata;
   train::Subject subject;
   subject.network = std::make_unique<train::Network>(file, shape.tied_head, options.run.seed);
   subject.tokenizer = text::make_tokenizer(file);
+  subject.render_chat = chat_renderer(file, *subject.tokenizer);
   subject.metadata = std::move(shape.metadata);
   return subject;
 }
@@ -53,6 +61,7 @@ train::Subject subject_of(const Options& options, const cli::CommonOptions& comm
     file = format::open_model_file(cli::resolve_model(options.model, common));
     subject.network = std::make_unique<train::Network>(*file);
     subject.tokenizer = text::make_tokenizer(*file);
+    subject.render_chat = chat_renderer(*file, *subject.tokenizer);
     subject.metadata = metadata_without_file_type(file->metadata);
     subject.file = file;
   }

@@ -58,6 +58,9 @@ void add_options(CLI::App& app, Options& options) {
                  "With --from-scratch: 'train' a vocabulary, or take MODEL's.")
       ->type_name("train|MODEL")
       ->capture_default_str();
+  app.add_option("--chat-template", options.chat_template,
+                 "With --from-scratch: speak in this template, not in ChatML.")
+      ->type_name("FILE.jinja");
 
   app.option_defaults()->group("Data");
   app.add_option("--data", run.data, "Train on these .txt or .jsonl files.")->type_name("FILE");
@@ -153,6 +156,8 @@ void check_options(Options& options) {
   if (run.resume && !run.checkpoint_folder) throw Error(Errc::usage, "--resume needs --checkpoint-dir");
   if (options.from_scratch && t.losses.distillation > 0 && options.teacher.empty())
     throw Error(Errc::usage, "--lambda-kd needs a --teacher where the model is new");
+  if (!options.chat_template.empty() && !options.from_scratch)
+    throw Error(Errc::usage, "--chat-template goes with --from-scratch; a model that exists has its own");
   const std::string extension = options.plot.extension().string();
   if (!options.plot.empty() && extension != ".svg" && extension != ".html")
     throw Error(Errc::usage, "--plot: '{}' ends neither in .svg nor in .html", options.plot.string());

@@ -15,6 +15,7 @@ struct Options {
   std::string teacher;                      ///< empty: the model itself, where distillation is wanted
   std::optional<std::string> from_scratch;  ///< shape file
   std::string tokenizer = "train";          ///< "train", or a model to take it from
+  std::filesystem::path chat_template;      ///< file; empty: the model's own, or ChatML for a new one
   std::string rule = "standard";
   std::filesystem::path log, plot;
   train::RunOptions run;

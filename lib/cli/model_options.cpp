@@ -38,6 +38,17 @@ CLI::Option* add_model_argument(CLI::App& command, std::string& model) {
       ->type_name("MODEL");
 }
 
+fs::path built_in_model() {
+  std::error_code error;
+  const fs::path folder = fs::read_symlink("/proc/self/exe", error).parent_path();
+  if (error) return {};
+  const std::string name = std::string(kBuiltInModel) + ".gguf";
+  // Installed (bin/, libexec/ruvllm/), or build/PRESET/bin/ of a source tree.
+  for (const char* place : {"../share/ruvllm", "../../share/ruvllm", "../../../models"})
+    if (const fs::path path = folder / place / name; fs::exists(path, error)) return path.lexically_normal();
+  return {};
+}
+
 fs::path resolve_model(const std::string& reference, const CommonOptions& common) {
   if (reference.empty())
     throw Error(
@@ -46,6 +57,13 @@ fs::path resolve_model(const std::string& reference, const CommonOptions& common
   if (exists(reference)) return reference;
   const auto alias = common.aliases.find(reference);
   if (alias != common.aliases.end() && exists(alias->second)) return alias->second;
+  if (alias == common.aliases.end() && reference == kBuiltInModel) {
+    if (fs::path path = built_in_model(); !path.empty()) return path;
+    throw Error(Errc::not_found,
+                "{0}: the built-in model is missing: neither share/ruvllm/{0}.gguf of an "
+                "installation nor models/{0}.gguf of a source tree is there; ./dev train-{0} makes it",
+                reference);
+  }
   if (const auto ref = hub_reference(reference, common)) return find_or_pull(*ref, common);
   if (alias != common.aliases.end())
     throw Error(Errc::not_found, "{}: no such file or folder (alias '{}'){}", printable(alias->second),

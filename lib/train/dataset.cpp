@@ -22,8 +22,9 @@ Document make_document(const std::vector<TextPiece>& pieces, const text::Tokeniz
   };
   if (tokenizer.adds_bos() && tokenizer.bos()) append(*tokenizer.bos(), false);
   for (const TextPiece& piece : pieces)
-    for (const int32_t token :
-         tokenizer.encode(piece.text, {.add_special = false, .parse_special = piece.parse_special}))
+    for (const int32_t token : tokenizer.encode(
+             piece.text,
+             {.add_special = false, .parse_special = piece.parse_special, .literal = piece.literal}))
       append(token, piece.is_target);
   return document;
 }
@@ -57,32 +58,63 @@ Document document_of_line(const OrderedJson& line, const text::Tokenizer& tokeni
   return document;
 }
 
-}  // namespace
-
-std::vector<Document> read_documents(std::span<const std::filesystem::path> files,
-                                     const text::Tokenizer& tokenizer, const ChatRenderer& render_chat) {
-  std::vector<Document> documents;
+// Goes over files: plain text as a whole, JSON line by line.
+void read_files(std::span<const std::filesystem::path> files,
+                const std::function<void(const std::string&)>& on_text,
+                const std::function<void(const OrderedJson&)>& on_line) {
   for (const std::filesystem::path& file : files) {
     const std::string content = read_file(file, kDataBytes);
     if (file.extension() != ".jsonl") {
-      documents.push_back(make_document({{content, true}}, tokenizer));
+      on_text(content);
       continue;
     }
     size_t number = 0;
     for (const std::string_view line : split(content, '\n')) {
       ++number;
       if (trim(line).empty()) continue;
-      const std::string where = fmt::format("{}:{}", file.string(), number);
       try {
-        documents.push_back(document_of_line(parse_ordered_json(line, "JSON"), tokenizer, render_chat));
+        on_line(parse_ordered_json(line, "JSON"));
       } catch (const Error& error) {
-        throw with_context(error, where);
+        throw with_context(error, fmt::format("{}:{}", file.string(), number));
       }
     }
   }
+}
+
+}  // namespace
+
+std::vector<Document> read_documents(std::span<const std::filesystem::path> files,
+                                     const text::Tokenizer& tokenizer, const ChatRenderer& render_chat) {
+  std::vector<Document> documents;
+  read_files(
+      files,
+      [&](const std::string& text) {
+        documents.push_back(make_document({{text, true}}, tokenizer));
+      },
+      [&](const OrderedJson& line) { documents.push_back(document_of_line(line, tokenizer, render_chat)); });
   std::erase_if(documents, [](const Document& document) { return document.tokens.size() < 2; });
   if (documents.empty()) throw Error(Errc::corrupt_file, "the training data holds no text");
   return documents;
+}
+
+std::string read_plain_text(std::span<const std::filesystem::path> files) {
+  std::string text;
+  const auto add = [&](const OrderedJson& value) {
+    if (value.is_string()) text += value.get<std::string>() + "\n";
+  };
+  read_files(
+      files, [&](const std::string& content) { text += content; },
+      [&](const OrderedJson& line) {
+        for (const auto& [key, value] : line.items()) {
+          if (key != "messages") {
+            add(value);
+            continue;
+          }
+          for (const OrderedJson& message : value)
+            if (message.is_object() && message.contains("content")) add(message["content"]);
+        }
+      });
+  return text;
 }
 
 BatchMaker::BatchMaker(std::vector<Document> documents, size_t sequence_tokens, size_t batch_tokens,

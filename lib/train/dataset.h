@@ -30,6 +30,8 @@ struct TextPiece {
   std::string text;
   bool is_target = true;
   bool parse_special = false;
+  /// Where special tokens are not parsed for all that: what users wrote.
+  std::vector<text::ByteRange> literal = {};
 };
 
 /// Renders chat messages ({"role":..,"content":..} objects) to pieces by the model's own template.
@@ -39,6 +41,9 @@ using ChatRenderer = std::function<std::vector<TextPiece>(const OrderedJson& mes
 /// Errc::corrupt_file naming file and line.
 std::vector<Document> read_documents(std::span<const std::filesystem::path> files,
                                      const text::Tokenizer& tokenizer, const ChatRenderer& render_chat);
+
+/// What those files say, without JSON and roles: the text to train a vocabulary on.
+std::string read_plain_text(std::span<const std::filesystem::path> files);
 
 /// Deals documents out in batches.
 class BatchMaker {

@@ -52,7 +52,10 @@ ModelShape read_model_shape(const Json& json, const std::string& name) {
   for (const auto& [key, value] : json.items()) {
     const std::string where = fmt::format("{}: \"{}\"", name, printable(key));
     if (key == "architecture") continue;
-    if (key == "tied_head") {
+    if (key.starts_with("general.")) {
+      shape.metadata.set(
+          key, value.is_string() ? shape.metadata.keep(value.get<std::string>()) : value_of(value, where));
+    } else if (key == "tied_head") {
       if (!value.is_boolean()) throw Error(Errc::corrupt_file, "{} is neither true nor false", where);
       shape.tied_head = value.get<bool>();
     } else {
@@ -90,12 +93,16 @@ void add_trained_tokenizer(ModelShape& shape, std::string_view corpus) {
   metadata.set("tokenizer.ggml.bos_token_id", first_special);
   metadata.set("tokenizer.ggml.eos_token_id", first_special);
   metadata.set("tokenizer.ggml.eot_token_id", first_special + 2);
-  metadata.set("tokenizer.ggml.add_bos_token", false);
-  metadata.set("tokenizer.chat_template", metadata.keep(std::string(kChatTemplate)));
+  metadata.set("tokenizer.ggml.add_bos_token", true);
+  set_chat_template(shape, std::string(kChatTemplate));
   // The text may hold fewer pairs than asked for.
   const std::string architecture(*metadata.string("general.architecture"));
   shape.n_vocabulary = tokens.size();
   metadata.set(architecture + ".vocab_size", static_cast<uint32_t>(tokens.size()));
+}
+
+void set_chat_template(ModelShape& shape, std::string source) {
+  shape.metadata.set("tokenizer.chat_template", shape.metadata.keep(std::move(source)));
 }
 
 void copy_tokenizer(ModelShape& shape, const format::ModelFile& other) {

@@ -12,8 +12,9 @@
 
 namespace ruvllm::train {
 
-/// What a shape file says. Every key but these two goes to the metadata as "ARCHITECTURE.KEY", where the
-/// model's own reading checks it: "architecture" (default "llama") and "tied_head" (default true).
+/// What a shape file says. "architecture" (default "llama") and "tied_head" (default true) are its own; keys
+/// that begin with "general." (name, license, ...) go to the metadata as they are, all others as
+/// "ARCHITECTURE.KEY", where the model's own reading checks them.
 struct ModelShape {
   format::Metadata metadata;
   size_t n_vocabulary = 0;  ///< "vocab_size"
@@ -28,9 +29,13 @@ ModelShape read_model_shape(const Json& json, const std::string& name);
 inline constexpr std::string_view kSpecialTokens[] = {"<|endoftext|>", "<|im_start|>", "<|im_end|>"};
 
 /// A byte-level BPE vocabulary of shape.n_vocabulary tokens, special ones included, trained on `corpus`, and
-/// a ChatML template, into the shape's metadata. Throws Errc::usage where the size can't hold the bytes and
+/// a ChatML template, into the shape's metadata. Documents and prompts begin with <|endoftext|>, so that the
+/// model knows what it is fed at a beginning. Throws Errc::usage where the size can't hold the bytes and
 /// special tokens.
 void add_trained_tokenizer(ModelShape& shape, std::string_view corpus);
+
+/// Another chat template in place of the one that the metadata holds.
+void set_chat_template(ModelShape& shape, std::string source);
 
 /// The tokenizer.* metadata of another model.
 void copy_tokenizer(ModelShape& shape, const format::ModelFile& other);
