@@ -91,6 +91,7 @@ CpuFeatures read_features() {
   features.avx2 = has("avx2") && has("fma") && has("f16c");
   features.avx512 = features.avx2 && has("avx512f") && has("avx512dq") && has("avx512bw") &&
                     has("avx512vl") && has("avx512_vnni");
+  features.avx512_bf16 = features.avx512 && has("avx512_bf16");
   return features;
 }
 

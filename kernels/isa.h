@@ -5,10 +5,11 @@
 namespace ruvllm::kernels {
 
 struct CpuFeatures {
-  bool avx2 = false;     ///< AVX2, FMA and F16C
-  bool avx512 = false;   ///< AVX-512 F, BW, DQ, VL and VNNI
-  bool neon = false;     ///< Advanced SIMD with dot products
-  char names[256] = {};  ///< every feature that was looked for and found, separated by spaces
+  bool avx2 = false;         ///< AVX2, FMA and F16C
+  bool avx512 = false;       ///< AVX-512 F, BW, DQ, VL and VNNI
+  bool avx512_bf16 = false;  ///< AVX512-BF16, beside avx512
+  bool neon = false;         ///< Advanced SIMD with dot products
+  char names[256] = {};      ///< every feature that was looked for and found, separated by spaces
 };
 
 /// Read once, from the processor.

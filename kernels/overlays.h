@@ -2,6 +2,7 @@
 #pragma once
 
 #include "kernels/kernels.h"
+#include "kernels/training.h"
 
 namespace ruvllm::kernels {
 
@@ -15,5 +16,12 @@ void overlay_avx2_encode(KernelSet& set);  // part of overlay_avx2
 void overlay_avx512(KernelSet& set);
 void overlay_avx512_encode(KernelSet& set);  // part of overlay_avx512
 void overlay_neon(KernelSet& set);
+
+// The same for training: a table a column, and one for AVX-512 machines that multiply bf16 too.
+extern const TrainingKernels kScalarTraining;
+extern const TrainingKernels kAvx2Training;
+extern const TrainingKernels kAvx512Training;
+extern const TrainingKernels kAvx512Bf16Training;
+extern const TrainingKernels kNeonTraining;
 
 }  // namespace ruvllm::kernels

@@ -54,7 +54,12 @@ struct AdamWStep {
 };
 
 struct TrainingKernels {
-  GemmPacking pack;
+  GemmPacking pack;  ///< for the f32 tile, KernelSet::gemm
+  /// Products of operands rounded to bf16 (to nearest, ties to even; denormals to zero), summed in f32. A
+  /// step of the tile is a pair of k: first the odd values' product is added, then the even values', each sum
+  /// rounded, and below the normal numbers zero. A packed word is a pair, the even value in its low half.
+  GemmKernel gemm_bf16;
+  GemmPacking pack_bf16;
 
   float (*dot)(const float* a, const float* b, size_t n);
   float (*largest)(const float* x, size_t n);
@@ -94,10 +99,7 @@ const TrainingKernels& training();
 /// The table that goes with a set.
 const TrainingKernels& training_of(const KernelSet& set);
 
-// The tables themselves; a build has those of its columns.
-extern const TrainingKernels kScalarTraining;
-extern const TrainingKernels kAvx2Training;
-extern const TrainingKernels kAvx512Training;
-extern const TrainingKernels kNeonTraining;
+/// Every table that this machine can run, scalar first.
+const TrainingKernels* const* available_training(size_t* n_tables);
 
 }  // namespace ruvllm::kernels

@@ -91,10 +91,12 @@ void print_result(const train::RunResult& result, const Options& options, const 
                "\n");
     return;
   }
-  cli::print(fmt::format(
-      "{}: {} steps, loss {:.4f}, {} bytes, {:.3f} bits per weight{}\n", options.run.output.string(),
-      result.n_steps, result.last_loss, result.file_bytes, result.bits_per_weight,
-      result.exported ? fmt::format(", perplexity {:.4f}", result.exported->perplexity) : ""));
+  cli::print(
+      fmt::format("{}: {} steps, loss {:.4f}, {} bytes, {:.3f} bits per weight{}; peak memory {:.0f} MiB\n",
+                  options.run.output.string(), result.n_steps, result.last_loss, result.file_bytes,
+                  result.bits_per_weight,
+                  result.exported ? fmt::format(", perplexity {:.4f}", result.exported->perplexity) : "",
+                  static_cast<double>(peak_memory_bytes()) / (1 << 20)));
 }
 
 int run(Options& options, const cli::CommonOptions& common) {

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <map>
 #include <string_view>
 
 namespace ruvllm::train_qat {
@@ -115,6 +116,12 @@ void add_options(CLI::App& app, Options& options) {
   app.add_option("--kd-temperature", trainer.losses.temperature, "Soften teacher and student by this.")
       ->type_name("T")
       ->capture_default_str();
+  app.add_option("--precision", trainer.precision,
+                 "Multiply by weights in f32, or in bf16 with f32 sums, which is faster.")
+      ->transform(CLI::CheckedTransformer(std::map<std::string, tensor::Precision>{
+          {"f32", tensor::Precision::f32}, {"bf16", tensor::Precision::bf16}}))
+      ->type_name("f32|bf16")
+      ->default_str("f32");
   app.add_flag("--checkpoint-activations", trainer.checkpoint_activations,
                "Keep less in memory and compute blocks twice.");
   app.add_option("--seed", run.seed, "Choose the random numbers.")->type_name("N")->capture_default_str();

@@ -3,6 +3,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/json.h"
+#include "base/machine.h"
 #include "cli/console.h"
 
 #include <unistd.h>
@@ -61,7 +62,8 @@ void Report::on_step(const train::StepReport& report) {
                            {"learning_rate", report.learning_rate},
                            {"gradient_norm", report.gradient_norm},
                            {"tokens", report.n_tokens},
-                           {"tokens_per_second", tokens_per_second}})
+                           {"tokens_per_second", tokens_per_second},
+                           {"peak_memory_bytes", peak_memory_bytes()}})
          << std::endl;
     if (!log_) throw Error(Errc::no_resources, "the log can't be written");
   }

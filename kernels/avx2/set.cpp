@@ -1,6 +1,8 @@
 // The AVX2 column (with FMA and F16C): a lane is a lane of one of two registers, vpmaddubsw multiplies bytes.
 #include "kernels/avx2/simd.h"
 
+#include "kernels/avx2/pairs.h"
+
 #include "kernels/lanes/attention.h"
 #include "kernels/lanes/gemm.h"
 #include "kernels/lanes/limits.h"

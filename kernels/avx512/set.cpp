@@ -2,6 +2,8 @@
 // VNNI.
 #include "kernels/avx512/simd.h"
 
+#include "kernels/avx512/pairs.h"
+
 #include "kernels/lanes/attention.h"
 #include "kernels/lanes/gemm.h"
 #include "kernels/lanes/limits.h"
@@ -12,7 +14,15 @@
 
 namespace ruvllm::kernels {
 
+void gemm_bf16_tile_avx512(size_t n_pairs, const float* a, const float* b, float* c, size_t c_stride,
+                           bool accumulate);
+
 const TrainingKernels kAvx512Training = kTrainingOfLanes;
+const TrainingKernels kAvx512Bf16Training = [] {
+  TrainingKernels kernels = kTrainingOfLanes;
+  kernels.gemm_bf16.tile = gemm_bf16_tile_avx512;
+  return kernels;
+}();
 
 void overlay_avx512(KernelSet& set) {
   overlay_vector(set);

@@ -69,7 +69,7 @@ void gemm_pack(const GemmStrip& from, float* strip) {
           lane < from.n_lanes ? from.data[lane * from.lane_stride + k * from.k_stride] : 0.0f;
 }
 
-void overlay_gemm(KernelSet& set) { set.gemm = {kGemmRows, kGemmColumns, gemm_tile}; }
+[[maybe_unused]] void overlay_gemm(KernelSet& set) { set.gemm = {kGemmRows, kGemmColumns, gemm_tile}; }
 
 }  // namespace
 }  // namespace ruvllm::kernels

@@ -1,9 +1,10 @@
-// Rows of training's operations, written once over sixteen lanes. Included after a column's simd.h; what each
-// function does is said in kernels/training.h. Tested by tests/kernels/training_test.cpp.
+// Rows of training's operations, written once over sixteen lanes. Included after a column's simd.h and
+// pairs.h; what each function does is said in kernels/training.h. Tested by tests/kernels/training_test.cpp.
 #pragma once
 
 #include "kernels/kernels.h"
 #include "kernels/lanes/gemm.h"
+#include "kernels/lanes/gemm_bf16.h"
 #include "kernels/lanes/vector.h"
 #include "kernels/training.h"
 
@@ -200,6 +201,8 @@ void adamw(const AdamWStep& step, float* value, float* gradient, float* first_mo
 
 constexpr TrainingKernels kTrainingOfLanes = {
     .pack = {gemm_pack<kGemmRows>, gemm_pack<kGemmColumns>},
+    .gemm_bf16 = kGemmBf16,
+    .pack_bf16 = kPackBf16,
     .dot = dot_rows,
     .largest = largest_of,
     .add_scaled = add_scaled,

@@ -2,6 +2,8 @@
 // that other columns must equal to the bit.
 #include "kernels/scalar/simd.h"
 
+#include "kernels/scalar/pairs.h"
+
 #include "kernels/lanes/attention.h"
 #include "kernels/lanes/gemm.h"
 #include "kernels/lanes/training.h"

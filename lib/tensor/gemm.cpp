@@ -8,8 +8,9 @@
 namespace ruvllm::tensor {
 namespace {
 
-// Depth of k that stays in the L1 and L2 caches while a tile of C is computed. Part of the definition of a
-// product (block sums are added in order), so it is the same for every instruction set.
+// Depth of k, in steps of a tile (pairs of k where operands are bf16), that stays in the L1 and L2 caches
+// while a tile of C is computed. Part of the definition of a product (block sums are added in order), so it
+// is the same for every instruction set.
 constexpr size_t kDepthBlock = 256;
 // How many register tiles a thread takes at a time, along m and n.
 constexpr size_t kTilesDown = 8;
@@ -28,6 +29,7 @@ struct Job {
   float* packed_b;
   const kernels::GemmKernel& kernel;
   const kernels::GemmPacking& packing;
+  size_t n_steps;  // of a tile, over all of k
 
   size_t n_strips_a() const { return n_blocks(shape.m, kernel.n_rows); }
   size_t n_strips_b() const { return n_blocks(shape.n, kernel.n_columns); }
@@ -38,12 +40,12 @@ struct Job {
       const size_t first = strip * kernel.n_rows;
       packing.rows({a.data + first * a.row_stride, a.row_stride, a.column_stride,
                     std::min(kernel.n_rows, shape.m - first), shape.k},
-                   packed_a + first * shape.k);
+                   packed_a + first * n_steps);
     } else {
       const size_t first = (strip - n_strips_a()) * kernel.n_columns;
       packing.columns({b.data + first * b.column_stride, b.column_stride, b.row_stride,
                        std::min(kernel.n_columns, shape.n - first), shape.k},
-                      packed_b + first * shape.k);
+                      packed_b + first * n_steps);
     }
   }
 
@@ -55,18 +57,18 @@ struct Job {
     const size_t first_b = tile % n_tiles_across() * kTilesAcross;
     const size_t last_a = std::min(first_a + kTilesDown, n_strips_a());
     const size_t last_b = std::min(first_b + kTilesAcross, n_strips_b());
-    for (size_t k = 0; k < shape.k; k += kDepthBlock)
+    for (size_t step = 0; step < n_steps; step += kDepthBlock)
       for (size_t strip_b = first_b; strip_b < last_b; ++strip_b)
         for (size_t strip_a = first_a; strip_a < last_a; ++strip_a)
-          compute_register_tile(strip_a, strip_b, k, accumulate || k > 0);
+          compute_register_tile(strip_a, strip_b, step, accumulate || step > 0);
   }
 
-  void compute_register_tile(size_t strip_a, size_t strip_b, size_t k, bool add) const {
+  void compute_register_tile(size_t strip_a, size_t strip_b, size_t step, bool add) const {
     const size_t row = strip_a * kernel.n_rows;
     const size_t column = strip_b * kernel.n_columns;
-    const size_t depth = std::min(kDepthBlock, shape.k - k);
-    const float* from_a = packed_a + row * shape.k + k * kernel.n_rows;
-    const float* from_b = packed_b + column * shape.k + k * kernel.n_columns;
+    const size_t depth = std::min(kDepthBlock, n_steps - step);
+    const float* from_a = packed_a + row * n_steps + step * kernel.n_rows;
+    const float* from_b = packed_b + column * n_steps + step * kernel.n_columns;
     float* to = c + row * c_stride + column;
     const size_t n_rows = std::min(kernel.n_rows, shape.m - row);
     const size_t n_columns = std::min(kernel.n_columns, shape.n - column);
@@ -86,9 +88,12 @@ struct Job {
 
 Job make_job(const GemmShape& shape, const GemmOperand& a, const GemmOperand& b, float* c, size_t c_stride,
              bool accumulate, GemmScratch& scratch) {
-  const kernels::GemmKernel& kernel = kernels::active().gemm;
-  const size_t a_values = n_blocks(shape.m, kernel.n_rows) * kernel.n_rows * shape.k;
-  const size_t b_values = n_blocks(shape.n, kernel.n_columns) * kernel.n_columns * shape.k;
+  const bool is_bf16 = shape.precision == Precision::bf16;
+  const kernels::TrainingKernels& training = kernels::training();
+  const kernels::GemmKernel& kernel = is_bf16 ? training.gemm_bf16 : kernels::active().gemm;
+  const size_t n_steps = is_bf16 ? n_blocks(shape.k, 2) : shape.k;
+  const size_t a_values = n_blocks(shape.m, kernel.n_rows) * kernel.n_rows * n_steps;
+  const size_t b_values = n_blocks(shape.n, kernel.n_columns) * kernel.n_columns * n_steps;
   if (scratch.a.size() < a_values) scratch.a.resize(a_values);
   if (scratch.b.size() < b_values) scratch.b.resize(b_values);
   return Job{shape,
@@ -100,7 +105,8 @@ Job make_job(const GemmShape& shape, const GemmOperand& a, const GemmOperand& b,
              scratch.a.data(),
              scratch.b.data(),
              kernel,
-             kernels::training().pack};
+             is_bf16 ? training.pack_bf16 : training.pack,
+             n_steps};
 }
 
 }  // namespace

@@ -1,7 +1,8 @@
-// General products of f32 matrices, for training: C = op(A) op(B), or added to C.
+// General products of f32 matrices, for training: C = op(A) op(B), or added to C; operands as they are, or
+// rounded to bf16.
 //
 // Both operands are packed into the order of the kernel's register tile, then tiles of C are handed out to
-// threads. An element of C is one chain of fused multiply-adds over each kDepthBlock of k, block sums added
+// threads. An element of C is one chain of fused multiply-adds over each block of k, block sums added
 // in order: the same bits for any number of threads and any instruction set. Tested by
 // tests/tensor/gemm_test.cpp.
 #pragma once
@@ -21,10 +22,14 @@ struct GemmOperand {
   size_t column_stride;
 };
 
+/// What operands are rounded to before they are multiplied; sums are f32 either way.
+enum class Precision { f32, bf16 };
+
 struct GemmShape {
   size_t m;  ///< rows of C and op(A)
   size_t n;  ///< columns of C and op(B)
   size_t k;  ///< columns of op(A), rows of op(B)
+  Precision precision = Precision::f32;
 };
 
 /// Packing memory that one caller reuses from product to product.

@@ -30,6 +30,7 @@ std::string identity_of(const RunOptions& options, const Network& network, const
                          {"lambda_task", t.losses.task},
                          {"lambda_kd", t.losses.distillation},
                          {"kd_temperature", t.losses.temperature},
+                         {"precision", static_cast<int>(t.precision)},
                          {"qat", options.qat.enabled},
                          {"rule", static_cast<int>(options.qat.rule.rule)},
                          {"clip", options.qat.rule.clip},

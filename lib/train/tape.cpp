@@ -72,6 +72,7 @@ template <typename T>
 Tape<T>& Tape<T>::inner() {
   if (!inner_) inner_ = std::make_unique<Tape<T>>(pool_);
   inner_->clear();
+  inner_->set_precision(precision_);
   return *inner_;
 }
 

@@ -72,6 +72,10 @@ class Tape {
  public:
   explicit Tape(ThreadPool& pool);
 
+  /// What the operands of products with weights (matmul) are rounded to; everything else stays as T is.
+  void set_precision(tensor::Precision precision) { precision_ = precision; }
+  tensor::Precision precision() const { return precision_; }
+
   /// A constant: values are copied.
   Var constant(Shape shape, std::span<const T> values);
   /// A parameter: its values are used in place; gradients are added to its own.
@@ -117,6 +121,7 @@ class Tape {
   Tape<T>& inner();
 
   ThreadPool& pool_;
+  tensor::Precision precision_ = tensor::Precision::f32;
   std::vector<Node> nodes_;
   std::vector<std::function<void()>> steps_;
   Arena<T> arena_;

@@ -60,6 +60,7 @@ Trainer::Trainer(Network& network, Network* teacher, BatchMaker& batches, const 
 
 Trainer::Losses Trainer::losses_of(const Batch& batch) {
   tape_.clear();
+  tape_.set_precision(options_.precision);
   const NetworkOutput output = network_.forward(tape_, batch, hook_, options_.checkpoint_activations);
   Losses losses;
   losses.task = cross_entropy<float>(tape_, output.logits, batch.targets);
@@ -116,6 +117,7 @@ StepReport Trainer::step() {
 Evaluation Trainer::evaluate(BatchMaker& held_out) {
   Evaluation evaluation;
   double sum = 0;
+  tape_.set_precision(tensor::Precision::f32);
   for (const Batch& batch : held_out.epoch(0)) {
     tape_.clear();
     const NetworkOutput output = network_.forward(tape_, batch, hook_);

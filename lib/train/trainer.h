@@ -29,7 +29,8 @@ struct TrainerOptions {
   AdamWOptions optimiser;
   LossWeights losses;
   bool checkpoint_activations = false;
-  uint64_t accumulate = 1;  ///< batches whose gradients make one step
+  tensor::Precision precision = tensor::Precision::f32;  ///< of products with weights; evaluation is in f32
+  uint64_t accumulate = 1;                               ///< batches whose gradients make one step
 };
 
 /// One step, as the log tells it.

@@ -106,19 +106,19 @@ const std::vector<Case>& cases() {
 
 TEST_CASE("every instruction set computes training's rows to the scalar bits, at every length") {
   Random random(test::test_seed());
-  size_t n_sets = 0;
-  const KernelSet* const* sets = available(&n_sets);
+  size_t n_tables = 0;
+  const TrainingKernels* const* tables = available_training(&n_tables);
   for (size_t n = 1; n < 70; ++n) {
     const Rows input{random_floats(random, n, 3), random_floats(random, n), random_floats(random, n),
                      random_floats(random, n)};
     for (const Case& test : cases()) {
       Rows expected = input;
-      test.apply(training_of(*sets[0]), expected);
+      test.apply(*tables[0], expected);
       CHECK_FALSE(expected == input);
-      for (size_t s = 1; s < n_sets; ++s) {
-        INFO(test.name, ", ", sets[s]->name, ", ", n, " values");
+      for (size_t t = 1; t < n_tables; ++t) {
+        INFO(test.name, ", table ", t, ", ", n, " values");
         Rows got = input;
-        test.apply(training_of(*sets[s]), got);
+        test.apply(*tables[t], got);
         REQUIRE(got == expected);
       }
     }
@@ -181,6 +181,88 @@ TEST_CASE("a strip is packed lane by lane, edges filled with zeros, whichever wa
             for (size_t i = n_k * width; i < strip.size(); ++i) is_right &= strip[i] == kGuard;
             REQUIRE(is_right);
           }
+    }
+  }
+}
+
+// What kernels/training.h says of a pair, one step after the other.
+float add_pair(float sum, const float (&a)[2], const float (&b)[2]) {
+  for (const int half : {1, 0}) {
+    sum = std::fmaf(a[half], b[half], sum);
+    if (std::fabs(sum) < 0x1p-126f) sum = std::copysign(0.0f, sum);
+  }
+  return sum;
+}
+
+float unpack(float word, int half) {
+  uint32_t bits;
+  std::memcpy(&bits, &word, sizeof bits);
+  bits = half ? bits & 0xFFFF0000u : bits << 16;
+  std::memcpy(&word, &bits, sizeof word);
+  return word;
+}
+
+TEST_CASE("packing for bf16 rounds to nearest even, and keeps infinities and NaN what they are") {
+  struct Example {
+    uint32_t from, to;
+  };
+  constexpr Example kExamples[] = {{0x3F800000, 0x3F80}, {0x3F808000, 0x3F80}, {0x3F818000, 0x3F82},
+                                   {0x3F808001, 0x3F81}, {0xBF80FFFF, 0xBF81}, {0x7F7FFFFF, 0x7F80},
+                                   {0x7F800000, 0x7F80}, {0xFF800000, 0xFF80}, {0x007FFFFF, 0x0000},
+                                   {0x807FFFFF, 0x8000}, {0x00000000, 0x0000}, {0x80000000, 0x8000},
+                                   {0x00800000, 0x0080}, {0x7F800001, 0x7FC0}, {0x7FFFFFFF, 0x7FFF}};
+  size_t n_tables = 0;
+  const TrainingKernels* const* tables = available_training(&n_tables);
+  for (size_t t = 0; t < n_tables; ++t)
+    for (const Example& example : kExamples) {
+      float value;
+      std::memcpy(&value, &example.from, sizeof value);
+      const Floats even = {value, 0.0f}, odd = {0.0f, value};
+      Floats strip(tables[t]->gemm_bf16.n_columns);
+      uint32_t word;
+      INFO("table ", t, ", bits ", example.from);
+      tables[t]->pack_bf16.columns({even.data(), 2, 1, 1, 2}, strip.data());
+      std::memcpy(&word, strip.data(), sizeof word);
+      CHECK(word == example.to);
+      tables[t]->pack_bf16.columns({odd.data(), 2, 1, 1, 2}, strip.data());
+      std::memcpy(&word, strip.data(), sizeof word);
+      CHECK(word == example.to << 16);
+      tables[t]->pack_bf16.columns({&value, 1, 1, 1, 1}, strip.data());  // an odd number of steps
+      std::memcpy(&word, strip.data(), sizeof word);
+      CHECK(word == example.to);
+    }
+}
+
+TEST_CASE("the tile of bf16 products is the same chain of sums in every instruction set") {
+  Random random(test::test_seed());
+  size_t n_tables = 0;
+  const TrainingKernels* const* tables = available_training(&n_tables);
+  constexpr size_t kDepth = 75;
+  for (const double spread : {1.0, 1e-19}) {  // the second makes sums below the normal numbers
+    for (size_t t = 0; t < n_tables; ++t) {
+      const GemmKernel& kernel = tables[t]->gemm_bf16;
+      const Floats a = random_floats(random, kDepth * kernel.n_rows, spread);
+      const Floats b = random_floats(random, kDepth * kernel.n_columns, spread);
+      constexpr size_t kPairs = (kDepth + 1) / 2;
+      Floats rows(kPairs * kernel.n_rows), columns(kPairs * kernel.n_columns);
+      tables[t]->pack_bf16.rows({a.data(), kDepth, 1, kernel.n_rows, kDepth}, rows.data());
+      tables[t]->pack_bf16.columns({b.data(), 1, kernel.n_columns, kernel.n_columns, kDepth}, columns.data());
+      Floats c(kernel.n_rows * kernel.n_columns, 0.5f);
+      kernel.tile(kPairs, rows.data(), columns.data(), c.data(), kernel.n_columns, false);
+      for (size_t i = 0; i < kernel.n_rows; ++i)
+        for (size_t j = 0; j < kernel.n_columns; ++j) {
+          float sum = 0;
+          double truth = 0;
+          for (size_t k = 0; k < kDepth; ++k)
+            truth += static_cast<double>(a[i * kDepth + k]) * b[k * kernel.n_columns + j];
+          for (size_t p = 0; p < kPairs; ++p) {
+            const float x = rows[p * kernel.n_rows + i], y = columns[p * kernel.n_columns + j];
+            sum = add_pair(sum, {unpack(x, 0), unpack(x, 1)}, {unpack(y, 0), unpack(y, 1)});
+          }
+          INFO("table ", t, ", element ", i, ", ", j);
+          REQUIRE(c[i * kernel.n_columns + j] == sum);
+          REQUIRE(std::abs(sum - truth) <= 0.1 * spread * spread + 1e-37);
+        }
     }
   }
 }

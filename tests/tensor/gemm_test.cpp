@@ -6,6 +6,7 @@
 #include <doctest/doctest.h>
 
 #include <cmath>
+#include <cstring>
 #include <vector>
 
 using namespace ruvllm;
@@ -94,5 +95,40 @@ TEST_CASE("the register tile of every instruction set equals the scalar definiti
           sum = std::fmaf(a[k * kernel.n_rows + i], b[k * kernel.n_columns + j], sum);
         CHECK(c[i * kernel.n_columns + j] == sum + 0.5f);
       }
+  }
+}
+
+TEST_CASE("bf16 products are those of rounded operands, for any number of threads and either layout") {
+  Random random(test::test_seed());
+  GemmScratch scratch;
+  ThreadPool pool(3);
+  const auto rounded = [](float value) {
+    uint32_t bits;
+    std::memcpy(&bits, &value, sizeof bits);
+    bits = (bits + 0x7FFF + (bits >> 16 & 1)) & 0xFFFF0000u;
+    std::memcpy(&value, &bits, sizeof value);
+    return value;
+  };
+  for (GemmShape shape : kShapes) {
+    shape.precision = Precision::bf16;
+    Problem problem(shape, random);
+    std::vector<float> alone(shape.m * shape.n), together = alone;
+    gemm(shape, problem.left(), problem.right(), alone.data(), shape.n, false, scratch);
+    std::vector<float> transposed_b(shape.k * shape.n);
+    for (size_t k = 0; k < shape.k; ++k)
+      for (size_t j = 0; j < shape.n; ++j) transposed_b[j * shape.k + k] = problem.b[k * shape.n + j];
+    gemm(pool, shape, problem.left(), {transposed_b.data(), 1, shape.k}, together.data(), shape.n, false,
+         scratch);
+    CHECK(alone == together);
+    double worst = 0;
+    for (size_t i = 0; i < shape.m; ++i)
+      for (size_t j = 0; j < shape.n; ++j) {
+        double sum = 0;
+        for (size_t k = 0; k < shape.k; ++k)
+          sum +=
+              static_cast<double>(rounded(problem.a[i * shape.k + k])) * rounded(problem.b[k * shape.n + j]);
+        worst = std::max(worst, std::abs(sum - alone[i * shape.n + j]));
+      }
+    CHECK(worst <= 2e-6 * static_cast<double>(shape.k) + 1e-5);
   }
 }

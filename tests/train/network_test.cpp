@@ -99,6 +99,31 @@ TEST_CASE(
   for (size_t i = 0; i < plain.size(); ++i) CHECK(network.parameters()[i]->gradient == plain[i]);
 }
 
+TEST_CASE("checkpointing keeps what lies between layers and what one layer needs, in either precision") {
+  const auto path = test::test_data("stories260K/stories260K.gguf");
+  if (!path) return;
+  Network network(*format::read_gguf(*path));  // five layers
+  std::vector<int32_t> tokens(512);
+  for (size_t i = 0; i < tokens.size(); ++i) tokens[i] = static_cast<int32_t>(3 + i * 7 % 500);
+  const Batch batch = batch_of(tokens);
+  for (const tensor::Precision precision : {tensor::Precision::f32, tensor::Precision::bf16}) {
+    std::vector<std::vector<float>> gradients[2];
+    size_t n_bytes[2];
+    for (const bool checkpoint : {false, true}) {
+      network.set_trainable(true);
+      ThreadPool pool(2);
+      Tape<float> tape(pool);
+      tape.set_precision(precision);
+      const NetworkOutput output = network.forward(tape, batch, {}, checkpoint);
+      tape.backward(cross_entropy<float>(tape, output.logits, batch.targets));
+      for (const auto& parameter : network.parameters()) gradients[checkpoint].push_back(parameter->gradient);
+      n_bytes[checkpoint] = tape.arena_bytes();
+    }
+    CHECK(gradients[0] == gradients[1]);
+    CHECK(2 * n_bytes[1] < n_bytes[0]);
+  }
+}
+
 // tests/check_gradients.py compares them with PyTorch's.
 TEST_CASE("gradients are written for comparison where RUVLLM_GRADIENTS names a folder") {
   const char* folder = std::getenv("RUVLLM_GRADIENTS");

@@ -7,6 +7,8 @@
 
 #include <doctest/doctest.h>
 
+#include <cmath>
+
 using namespace ruvllm;
 using namespace ruvllm::train;
 
@@ -100,6 +102,42 @@ TEST_CASE(
     }
   }
   CHECK(whole.bytes() == parts.bytes());
+}
+
+TEST_CASE("bf16 products train to nearly the loss of f32, and resume to the same bytes") {
+  ThreadPool pool(2);
+  const auto nll = [&](tensor::Precision precision) {
+    Folder folder;
+    folder.options.trainer.precision = precision;
+    Subject subject = fresh_subject();
+    const RunResult result = run_training(subject, folder.options, pool, {}, kNever);
+    CHECK(result.exported->nll == result.after->nll);  // both in f32
+    return result.after->nll;
+  };
+  const double f32 = nll(tensor::Precision::f32), bf16 = nll(tensor::Precision::bf16);
+  CHECK(bf16 != f32);
+  CHECK(std::abs(bf16 - f32) < 0.02 * f32);
+
+  Folder whole, parts;
+  for (Folder* folder : {&whole, &parts}) {
+    folder->options.trainer.precision = tensor::Precision::bf16;
+    folder->options.checkpoint_folder = folder->folder / "checkpoints";
+  }
+  Subject subject = fresh_subject();
+  run_training(subject, whole.options, pool, {}, kNever);
+  std::atomic<bool> cancel{false};
+  RunObserver observer;
+  observer.on_step = [&](const StepReport& report) { cancel = report.step == 5; };
+  Subject first = fresh_subject();
+  CHECK_THROWS_AS(run_training(first, parts.options, pool, observer, cancel), Error);
+  parts.options.resume = true;
+  Subject second = fresh_subject();
+  ThreadPool alone(1);
+  run_training(second, parts.options, alone, {}, kNever);
+  CHECK(whole.bytes() == parts.bytes());
+  parts.options.trainer.precision = tensor::Precision::f32;  // another run
+  Subject third = fresh_subject();
+  CHECK_THROWS_AS(run_training(third, parts.options, pool, {}, kNever), Error);
 }
 
 TEST_CASE("a trained vocabulary has words of the text, and writes the text back") {

@@ -10,16 +10,16 @@ Var matmul(Tape<T>& tape, Var x, Var weight) {
   RUVLLM_ASSERT(tape.shape(weight).n_columns == k);
   const Var y = tape.make({n, m}, tape.needs_gradient(x) || tape.needs_gradient(weight));
   product<T>(&tape.pool(), n, m, k, {tape.value(x).data(), k, 1}, {tape.value(weight).data(), 1, k},
-             tape.value(y).data(), m, false, tape.gemm_scratch());
+             tape.value(y).data(), m, false, tape.gemm_scratch(), tape.precision());
   if (!tape.needs_gradient(y)) return y;
   tape.on_backward([&tape, x, weight, y, n, k, m] {
     const T* dy = tape.gradient(y).data();
     if (tape.needs_gradient(x))  // dx (n, k) += dy (n, m) W (m, k)
       product<T>(&tape.pool(), n, k, m, {dy, m, 1}, {tape.value(weight).data(), k, 1},
-                 tape.gradient(x).data(), k, true, tape.gemm_scratch());
+                 tape.gradient(x).data(), k, true, tape.gemm_scratch(), tape.precision());
     if (tape.needs_gradient(weight))  // dW (m, k) += dy^T (m, n) x (n, k)
       product<T>(&tape.pool(), m, k, n, {dy, 1, m}, {tape.value(x).data(), k, 1},
-                 tape.gradient(weight).data(), k, true, tape.gemm_scratch());
+                 tape.gradient(weight).data(), k, true, tape.gemm_scratch(), tape.precision());
   });
   return y;
 }

@@ -38,14 +38,15 @@ struct Operand {
 /// C (m, n) = A (m, k) B (k, n), or += where `accumulate`. Doubles (tests only) take the plain loops.
 template <typename T>
 void product(ThreadPool* pool, size_t m, size_t n, size_t k, const Operand<T>& a, const Operand<T>& b, T* c,
-             size_t c_stride, bool accumulate, tensor::GemmScratch& scratch) {
+             size_t c_stride, bool accumulate, tensor::GemmScratch& scratch,
+             tensor::Precision precision = tensor::Precision::f32) {
   if constexpr (std::is_same_v<T, float>) {
     const tensor::GemmOperand left{a.data, a.row_stride, a.column_stride};
     const tensor::GemmOperand right{b.data, b.row_stride, b.column_stride};
     if (pool)
-      tensor::gemm(*pool, {m, n, k}, left, right, c, c_stride, accumulate, scratch);
+      tensor::gemm(*pool, {m, n, k, precision}, left, right, c, c_stride, accumulate, scratch);
     else
-      tensor::gemm({m, n, k}, left, right, c, c_stride, accumulate, scratch);
+      tensor::gemm({m, n, k, precision}, left, right, c, c_stride, accumulate, scratch);
   } else {
     for (size_t i = 0; i < m; ++i)
       for (size_t j = 0; j < n; ++j) {
