@@ -1,5 +1,6 @@
 // ruvllm train-qat: train a model, on the grid of the type that it is written in where that type is a
 // quantised one.
+#include "corpus.h"
 #include "options.h"
 #include "report.h"
 
@@ -11,6 +12,8 @@
 #include "cli/model_options.h"
 #include "train/chat_pieces.h"
 #include "train/fresh_model.h"
+
+#include <csignal>
 
 namespace ruvllm::train_qat {
 namespace {
@@ -65,7 +68,12 @@ train::Subject subject_of(const Options& options, const cli::CommonOptions& comm
     subject.metadata = metadata_without_file_type(file->metadata);
     subject.file = file;
   }
-  if (options.run.trainer.losses.distillation > 0) {
+  if (options.data_free_tokens > 0)
+    subject.written =
+        write_documents(options.teacher.empty() ? options.model : options.teacher, options.data_free_tokens,
+                        options.run.sequence_tokens, options.run.seed, common);
+  const train::LossWeights& weights = options.run.trainer.losses;
+  if (weights.distillation > 0 || weights.reasoning > 0) {
     const auto teacher =
         options.teacher.empty() ? file : format::open_model_file(cli::resolve_model(options.teacher, common));
     subject.teacher = std::make_unique<train::Network>(*teacher);
@@ -84,7 +92,8 @@ void print_result(const train::RunResult& result, const Options& options, const 
                               {"bytes", result.file_bytes},
                               {"bits_per_weight", result.bits_per_weight},
                               {"perplexity",
-                               {{"before", perplexity(result.before)},
+                               {{"full_precision", perplexity(result.full)},
+                                {"before", perplexity(result.before)},
                                 {"after", perplexity(result.after)},
                                 {"exported", perplexity(result.exported)}}},
                               {"peak_memory_bytes", peak_memory_bytes()}}) +
@@ -99,11 +108,20 @@ void print_result(const train::RunResult& result, const Options& options, const 
                   static_cast<double>(peak_memory_bytes()) / (1 << 20)));
 }
 
+// Jobs are ended by SIGTERM, and limits on file sizes are disks that are full.
+void handle_signals() {
+  std::signal(SIGTERM, [](int) { cli::interrupt_flag() = true; });
+  std::signal(SIGXFSZ, SIG_IGN);
+}
+
 int run(Options& options, const cli::CommonOptions& common) {
-  check_options(options);
+  handle_signals();
+  resolve_options(options);
   ThreadPool pool(common.threads);
   train::Subject subject = subject_of(options, common);
   Report report(common, options.log, options.plot, options.run.resume);
+  report.begin(options.run.trainer.losses);
+  options.run.teacher_cache.check = cli::throw_if_interrupted;
   const train::RunResult result =
       train::run_training(subject, options.run, pool, report.observer(), cli::interrupt_flag());
   report.finish();

@@ -1,57 +1,14 @@
 #include "options.h"
 
-#include "base/error.h"
-#include "base/strings.h"
 #include "cli/model_options.h"
 
-#include <algorithm>
-#include <cmath>
 #include <map>
-#include <string_view>
 
 namespace ruvllm::train_qat {
-namespace {
-
-struct Rule {
-  std::string_view name;
-  train::StraightThrough rule;
-  double train::StraightThroughArguments::*number;  // what follows a colon; null: nothing may
-};
-
-constexpr Rule kRules[] = {
-    {"standard", train::StraightThrough::standard, nullptr},
-    {"clipped", train::StraightThrough::clipped, &train::StraightThroughArguments::clip},
-    {"ewgs", train::StraightThrough::ewgs, &train::StraightThroughArguments::lambda},
-    {"ewgs-abs", train::StraightThrough::ewgs_abs, &train::StraightThroughArguments::lambda},
-};
-
-train::StraightThroughArguments parse_rule(std::string_view text) {
-  const size_t colon = text.find(':');
-  const std::string_view name = text.substr(0, colon);
-  const auto* row =
-      std::find_if(std::begin(kRules), std::end(kRules), [&](const Rule& rule) { return rule.name == name; });
-  if (row == std::end(kRules))
-    throw Error(Errc::usage, "--ste: '{}' is none of standard, clipped[:C], ewgs[:L], ewgs-abs[:L]", text);
-  train::StraightThroughArguments arguments{.rule = row->rule};
-  if (colon == std::string_view::npos) return arguments;
-  const auto number = row->number ? parse_number(text.substr(colon + 1)) : std::nullopt;
-  if (!number || !(*number > 0))
-    throw Error(Errc::usage,
-                "--ste: '{}' wants a number above 0 after the colon, and only clipped and ewgs take one",
-                text);
-  arguments.*row->number = *number;
-  return arguments;
-}
-
-void require(bool holds, std::string_view option, double value, std::string_view wish) {
-  if (!holds) throw Error(Errc::usage, "{} is {}, {}", option, value, wish);
-}
-
-}  // namespace
-
 void add_options(CLI::App& app, Options& options) {
   train::RunOptions& run = options.run;
   train::TrainerOptions& trainer = run.trainer;
+  options.command = &app;
   app.add_option("MODEL", options.model, "The model to train: a file, a folder, or a reference.");
   app.add_option("--from-scratch", options.from_scratch, "Train a new model of the shape in this JSON file.")
       ->type_name("SHAPE.json");
@@ -63,8 +20,15 @@ void add_options(CLI::App& app, Options& options) {
                  "With --from-scratch: speak in this template, not in ChatML.")
       ->type_name("FILE.jinja");
 
+  app.add_option("--recipe", options.recipe, "Take what is not given here from a JSON or TOML file.")
+      ->type_name("FILE");
+  app.add_option("--recipe-out", options.recipe_out, "Write such a file of this run.")->type_name("FILE");
+
   app.option_defaults()->group("Data");
   app.add_option("--data", run.data, "Train on these .txt or .jsonl files.")->type_name("FILE");
+  app.add_option("--data-free", options.data_free_tokens,
+                 "Let the teacher write this many tokens to train on, beside --data or instead of it.")
+      ->type_name("TOKENS");
   app.add_option("--eval", run.evaluation, "Measure on this text, which is not trained on.")
       ->type_name("FILE");
   app.add_option("--sequence", run.sequence_tokens, "Cut documents at this many tokens.")
@@ -84,7 +48,33 @@ void add_options(CLI::App& app, Options& options) {
       ->capture_default_str();
   app.add_option("--out", run.output, "Write the trained model here.")->type_name("FILE.gguf");
   app.add_option("--ste", options.rule, "How gradients pass the rounding.")
-      ->type_name("standard|clipped[:C]|ewgs[:L]|ewgs-abs[:L]")
+      ->type_name("standard|clipped[:C]|lsq|ewgs[:L]|ewgs-abs[:L]")
+      ->capture_default_str();
+  app.add_option("--preset", options.preset,
+                 "piq3: 3 bits, learned steps; piq2: 2 bits, learned steps, incoherence.")
+      ->type_name("piq3|piq2");
+  app.add_option("--bits", options.bits, "Train on a uniform grid of so many bits, instead of --target.")
+      ->type_name("2|3|4|5|8");
+  app.add_option("--granularity", options.granularity,
+                 "Let these weights share a step, on uniform grids; unset: as the target's blocks do.")
+      ->type_name("tensor|channel|token|block:N");
+  app.add_option("--pi-k", run.pi_k, "On PIQ grids, let steps be alpha * pi / K.")->type_name("2|3|4|5");
+  app.add_flag("--incoherence", run.own.rotate, "On PIQ targets, rotate tensors whose error that lowers.");
+  app.add_flag("--codebook", run.own.learn_levels,
+               "On PIQ targets, learn levels from the weights where they help.");
+  app.add_flag("--asymmetric", options.asymmetric, "With --bits 4 or 5, give each block a minimum as well.");
+  app.add_option("--tensor", options.tensor_rules,
+                 "Type of tensors whose names match; the first match counts.")
+      ->type_name("REGEX=TYPE")
+      ->expected(1)
+      ->take_all();
+  app.add_option("--output-type", options.output_type, "Type of the output matrix.")->type_name("TYPE");
+  app.add_option("--embedding-type", options.embedding_type, "Type of the token embedding.")
+      ->type_name("TYPE");
+  app.add_flag("--pure", options.pure, "Use the target's base type for every matrix.");
+  app.add_option("--calibration-tokens", run.calibration_tokens,
+                 "Measure on this many tokens of the data which weights matter; 0: don't.")
+      ->type_name("N")
       ->capture_default_str();
 
   app.option_defaults()->group("Training");
@@ -107,12 +97,22 @@ void add_options(CLI::App& app, Options& options) {
       ->capture_default_str();
   app.add_option("--teacher", options.teacher, "Distil from this model (the model itself where not given).")
       ->type_name("MODEL");
+  app.add_option("--weights", options.weights, "Weigh the losses by a preset.")
+      ->type_name("distillation-heavy|reasoning-focused");
   app.add_option("--lambda-task", trainer.losses.task, "Weigh the loss on the text.")
       ->type_name("X")
       ->capture_default_str();
-  app.add_option("--lambda-kd", trainer.losses.distillation, "Weigh the distance from the teacher.")
-      ->type_name("X")
+  app.add_option("--lambda-kd", trainer.losses.distillation,
+                 "Weigh the distance from the teacher (0.5 on quantised targets, else 0).")
+      ->type_name("X");
+  app.add_option("--lambda-reasoning", trainer.losses.reasoning,
+                 "Weigh how far the states at the ends of reasoning steps are from the teacher's (0.2 on "
+                 "is a teacher).")
+      ->type_name("X");
+  app.add_option("--reasoning", options.reasoning, "How the parts of that loss are weighed.")
+      ->type_name("default|math|code")
       ->capture_default_str();
+  app.add_flag("--line-steps", run.lines_are_steps, "Take the lines of plain text for reasoning steps.");
   app.add_option("--kd-temperature", trainer.losses.temperature, "Soften teacher and student by this.")
       ->type_name("T")
       ->capture_default_str();
@@ -122,6 +122,18 @@ void add_options(CLI::App& app, Options& options) {
           {"f32", tensor::Precision::f32}, {"bf16", tensor::Precision::bf16}}))
       ->type_name("f32|bf16")
       ->default_str("f32");
+  app.add_option("--teacher-cache", run.teacher_cache.path,
+                 "Ask the teacher once, and keep what it says in this file for the epochs and runs to come.")
+      ->type_name("FILE");
+  app.add_option(
+         "--teacher-top-k", run.teacher_cache.k,
+         "Keep this many tokens of each place there, the rest as one bucket (64 with --teacher-cache).")
+      ->type_name("K");
+  app.add_option("--lora-rank", run.lora_rank, "Train adapters of this rank, everything else frozen.")
+      ->type_name("R");
+  app.add_option("--adapter-out", run.adapter_output,
+                 "Write the adapter here as GGUF, and the frozen base to --out; unset: it is merged.")
+      ->type_name("FILE.gguf");
   app.add_flag("--checkpoint-activations", trainer.checkpoint_activations,
                "Keep less in memory and compute blocks twice.");
   app.add_option("--seed", run.seed, "Choose the random numbers.")->type_name("N")->capture_default_str();
@@ -135,42 +147,6 @@ void add_options(CLI::App& app, Options& options) {
   app.add_option("--log", options.log, "Write a JSON line a step.")->type_name("FILE.jsonl");
   app.add_option("--plot", options.plot, "Draw the losses.")->type_name("FILE.svg|FILE.html");
   app.option_defaults()->group("Options");
-}
-
-void check_options(Options& options) {
-  train::RunOptions& run = options.run;
-  const train::TrainerOptions& t = run.trainer;
-  if (options.model.empty() == !options.from_scratch)
-    throw Error(Errc::usage, "give either a MODEL or --from-scratch SHAPE.json");
-  if (run.data.empty()) throw Error(Errc::usage, "--data is missing: which text is to be trained on?");
-  if (run.output.empty()) throw Error(Errc::usage, "--out is missing: where is the trained model to go?");
-  require(t.n_epochs >= 1, "--epochs", static_cast<double>(t.n_epochs), "expected 1 or more");
-  require(t.learning_rate > 0 && std::isfinite(t.learning_rate), "--lr", t.learning_rate,
-          "expected more than 0");
-  require(t.warmup_epochs >= 0, "--warmup-epochs", t.warmup_epochs, "expected 0 or more");
-  require(t.optimiser.weight_decay >= 0, "--weight-decay", t.optimiser.weight_decay, "expected 0 or more");
-  require(t.optimiser.gradient_clip >= 0, "--grad-clip", t.optimiser.gradient_clip, "expected 0 or more");
-  require(t.losses.task >= 0, "--lambda-task", t.losses.task, "expected 0 or more");
-  require(t.losses.distillation >= 0, "--lambda-kd", t.losses.distillation, "expected 0 or more");
-  require(t.losses.temperature > 0, "--kd-temperature", t.losses.temperature, "expected more than 0");
-  require(t.accumulate >= 1, "--accumulate", static_cast<double>(t.accumulate), "expected 1 or more");
-  require(run.checkpoint_every >= 1, "--checkpoint-every", static_cast<double>(run.checkpoint_every),
-          "expected 1 or more");
-  require(run.sequence_tokens >= 2, "--sequence", static_cast<double>(run.sequence_tokens),
-          "expected 2 or more");
-  require(run.batch_tokens >= run.sequence_tokens, "--batch-tokens", static_cast<double>(run.batch_tokens),
-          "less than --sequence");
-  if (run.resume && !run.checkpoint_folder) throw Error(Errc::usage, "--resume needs --checkpoint-dir");
-  if (options.from_scratch && t.losses.distillation > 0 && options.teacher.empty())
-    throw Error(Errc::usage, "--lambda-kd needs a --teacher where the model is new");
-  if (!options.chat_template.empty() && !options.from_scratch)
-    throw Error(Errc::usage, "--chat-template goes with --from-scratch; a model that exists has its own");
-  const std::string extension = options.plot.extension().string();
-  if (!options.plot.empty() && extension != ".svg" && extension != ".html")
-    throw Error(Errc::usage, "--plot: '{}' ends neither in .svg nor in .html", options.plot.string());
-  run.qat.rule = parse_rule(options.rule);
-  const std::string target = to_lower(run.target);
-  run.qat.enabled = target != "f32" && target != "f16" && target != "bf16";
 }
 
 }  // namespace ruvllm::train_qat

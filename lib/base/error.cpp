@@ -36,7 +36,8 @@ Error with_context(const Error& error, std::string_view where) {
 Error system_error(int error_number, std::string_view what) {
   Errc code = Errc::failed;
   if (error_number == ENOENT || error_number == ENOTDIR) code = Errc::not_found;
-  if (error_number == ENOSPC || error_number == EDQUOT || error_number == ENOMEM) code = Errc::no_resources;
+  if (error_number == ENOSPC || error_number == EDQUOT || error_number == ENOMEM || error_number == EFBIG)
+    code = Errc::no_resources;
   return Error(code, "{}: {}", what, std::strerror(error_number));
 }
 

@@ -5,6 +5,8 @@
 #include "base/limits.h"
 #include "base/random.h"
 #include "base/strings.h"
+#include "hub/digest.h"
+#include "train/chains.h"
 
 #include <algorithm>
 #include <numeric>
@@ -50,7 +52,9 @@ Document document_of_line(const OrderedJson& line, const text::Tokenizer& tokeni
     return make_document(render_chat(line["messages"]), tokenizer);
   }
   Document document;
-  if (line.contains("prompt"))
+  if (line.contains("steps"))
+    document = chain_document(line, tokenizer);
+  else if (line.contains("prompt"))
     document = make_document({{text_of("prompt"), false}, {text_of("completion"), true}}, tokenizer);
   else
     document = make_document({{text_of("text"), true}}, tokenizer);
@@ -84,12 +88,14 @@ void read_files(std::span<const std::filesystem::path> files,
 }  // namespace
 
 std::vector<Document> read_documents(std::span<const std::filesystem::path> files,
-                                     const text::Tokenizer& tokenizer, const ChatRenderer& render_chat) {
+                                     const text::Tokenizer& tokenizer, const ChatRenderer& render_chat,
+                                     bool lines_are_steps) {
   std::vector<Document> documents;
   read_files(
       files,
       [&](const std::string& text) {
         documents.push_back(make_document({{text, true}}, tokenizer));
+        if (lines_are_steps) mark_lines(documents.back(), text, tokenizer);
       },
       [&](const OrderedJson& line) { documents.push_back(document_of_line(line, tokenizer, render_chat)); });
   std::erase_if(documents, [](const Document& document) { return document.tokens.size() < 2; });
@@ -117,6 +123,54 @@ std::string read_plain_text(std::span<const std::filesystem::path> files) {
   return text;
 }
 
+std::vector<Document> window_documents(const std::filesystem::path& file, const text::Tokenizer& tokenizer,
+                                       size_t context) {
+  const auto tokens =
+      tokenizer.encode(read_file(file, kDataBytes), {.add_special = false, .parse_special = false});
+  if (tokens.empty()) throw Error(Errc::corrupt_file, "{}: the text has no token", file.string());
+  const size_t n = context - 1;
+  std::vector<Document> documents;
+  for (size_t first = 0; first < tokens.size(); first += n) {
+    Document& document = documents.emplace_back();
+    if (tokenizer.bos()) document.tokens.push_back(*tokenizer.bos());
+    const auto window = std::span(tokens).subspan(first, std::min(n, tokens.size() - first));
+    document.tokens.insert(document.tokens.end(), window.begin(), window.end());
+    document.is_target.assign(document.tokens.size(), 1);
+  }
+  return documents;
+}
+
+namespace {
+
+// The steps of a document that end in the piece from token `first` on: its last token is no input. An answer
+// is the piece's where the piece holds all of it.
+void take_steps(const Document& document, size_t first, Document& piece) {
+  const size_t n = piece.tokens.size() - 1;
+  for (const StepMark& step : document.steps)
+    if (step.row >= first && step.row < first + n)
+      piece.steps.push_back({step.row - static_cast<uint32_t>(first), step.weight});
+  if (document.answer_begin == document.answer_end || document.answer_begin <= first ||
+      document.answer_end > first + piece.tokens.size())
+    return;
+  piece.answer_begin = document.answer_begin - static_cast<uint32_t>(first);
+  piece.answer_end = document.answer_end - static_cast<uint32_t>(first);
+}
+
+void append_chain(const Document& piece, uint32_t first_row, Batch& batch) {
+  if (piece.steps.empty()) return;
+  Chain chain;
+  chain.first_step = static_cast<uint32_t>(batch.steps.size());
+  for (const StepMark& step : piece.steps) batch.steps.push_back({first_row + step.row, step.weight});
+  chain.end_step = static_cast<uint32_t>(batch.steps.size());
+  if (piece.answer_begin < piece.answer_end) {  // a token is predicted by the row before it
+    chain.answer_begin = first_row + piece.answer_begin - 1;
+    chain.answer_end = first_row + piece.answer_end - 1;
+  }
+  batch.chains.push_back(chain);
+}
+
+}  // namespace
+
 BatchMaker::BatchMaker(std::vector<Document> documents, size_t sequence_tokens, size_t batch_tokens,
                        uint64_t seed)
     : batch_tokens_(batch_tokens), seed_(seed) {
@@ -127,13 +181,29 @@ BatchMaker::BatchMaker(std::vector<Document> documents, size_t sequence_tokens, 
       const auto begin = static_cast<ptrdiff_t>(first);
       const auto end = static_cast<ptrdiff_t>(std::min(first + sequence_tokens + 1, document.tokens.size()));
       pieces_.push_back({{document.tokens.begin() + begin, document.tokens.begin() + end},
-                         {document.is_target.begin() + begin, document.is_target.begin() + end}});
+                         {document.is_target.begin() + begin, document.is_target.begin() + end},
+                         {},
+                         0,
+                         0});
+      take_steps(document, first, pieces_.back());
     }
 }
 
 uint64_t BatchMaker::n_tokens() const {
   return std::accumulate(pieces_.begin(), pieces_.end(), uint64_t{0},
                          [](uint64_t sum, const Document& piece) { return sum + piece.tokens.size() - 1; });
+}
+
+std::string BatchMaker::sha256() const {
+  uint64_t n_bytes = 0;
+  for (const Document& piece : pieces_)
+    n_bytes += piece.tokens.size() * sizeof(int32_t) + piece.is_target.size();
+  hub::ContentHasher hasher(hub::DigestKind::sha256, n_bytes);
+  for (const Document& piece : pieces_) {
+    hasher.update(std::as_bytes(std::span(piece.tokens)));
+    hasher.update(std::as_bytes(std::span(piece.is_target)));
+  }
+  return hasher.finish().hex();
 }
 
 const std::vector<Batch>& BatchMaker::epoch(uint64_t number) {
@@ -148,8 +218,10 @@ const std::vector<Batch>& BatchMaker::epoch(uint64_t number) {
     const Document& piece = pieces_[which];
     const size_t n = piece.tokens.size() - 1;
     if (batches_.empty() || batches_.back().tokens.size() + n > batch_tokens_)
-      batches_.push_back({{}, {}, {0}});
+      batches_.push_back({{}, {}, {0}, {}, {}, {}});
     Batch& batch = batches_.back();
+    batch.pieces.push_back(static_cast<uint32_t>(which));
+    append_chain(piece, static_cast<uint32_t>(batch.tokens.size()), batch);
     for (size_t i = 0; i < n; ++i) {
       batch.tokens.push_back(piece.tokens[i]);
       batch.targets.push_back(piece.is_target[i + 1] ? piece.tokens[i + 1] : -1);

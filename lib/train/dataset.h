@@ -23,6 +23,8 @@ namespace ruvllm::train {
 struct Document {
   std::vector<int32_t> tokens;
   std::vector<uint8_t> is_target;
+  std::vector<StepMark> steps = {};           ///< of a chain of reasoning steps: their last tokens
+  uint32_t answer_begin = 0, answer_end = 0;  ///< tokens of its answer; equal: none
 };
 
 /// Text in pieces: the model learns the pieces that are its own (a completion, the assistant's turns).
@@ -37,10 +39,17 @@ struct TextPiece {
 /// Renders chat messages ({"role":..,"content":..} objects) to pieces by the model's own template.
 using ChatRenderer = std::function<std::vector<TextPiece>(const OrderedJson& messages)>;
 
-/// Reads .jsonl (`text`, `prompt` and `completion`, or `messages`) and plain text files. Throws
+/// Reads .jsonl (`text`, `prompt` and `completion`, `messages`, or `prompt` and `steps`: see chains.h) and
+/// plain text files; where `lines_are_steps`, the lines of those are the steps of a chain. Throws
 /// Errc::corrupt_file naming file and line.
 std::vector<Document> read_documents(std::span<const std::filesystem::path> files,
-                                     const text::Tokenizer& tokenizer, const ChatRenderer& render_chat);
+                                     const text::Tokenizer& tokenizer, const ChatRenderer& render_chat,
+                                     bool lines_are_steps = false);
+
+/// A text to measure on, as `bench --perplexity` cuts it: windows of `context` - 1 tokens, with BOS
+/// before each where the tokenizer has one. Throws Errc::corrupt_file where the text has no token.
+std::vector<Document> window_documents(const std::filesystem::path& file, const text::Tokenizer& tokenizer,
+                                       size_t context);
 
 /// What those files say, without JSON and roles: the text to train a vocabulary on.
 std::string read_plain_text(std::span<const std::filesystem::path> files);
@@ -57,6 +66,12 @@ class BatchMaker {
   /// Batches of epoch 0: how a schedule is planned.
   size_t n_batches() { return epoch(0).size(); }
   uint64_t n_tokens() const;
+  /// What documents were cut to; batches say which they hold.
+  size_t n_pieces() const { return pieces_.size(); }
+  /// Rows of a piece in a batch.
+  uint64_t piece_rows(size_t piece) const { return pieces_[piece].tokens.size() - 1; }
+  /// Of all tokens and of which of them are targets, in the order of the data, in hex.
+  std::string sha256() const;
 
  private:
   std::vector<Document> pieces_;

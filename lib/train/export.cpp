@@ -2,7 +2,7 @@
 
 #include "base/error.h"
 #include "format/gguf.h"
-#include "kernels/kernels.h"
+#include "tensor/ops.h"
 
 #include <algorithm>
 
@@ -13,61 +13,23 @@ using tensor::Format;
 
 constexpr size_t kRowsInTile = 16;
 
-// What a type becomes where a row doesn't divide into its blocks: the next one down with smaller blocks.
-Format fallback(Format format) {
-  switch (format) {
-    case Format::Q2_K:
-    case Format::Q3_K:
-    case Format::IQ1_S:
-    case Format::IQ1_M:
-    case Format::IQ2_XXS:
-    case Format::IQ2_XS:
-    case Format::IQ2_S:
-    case Format::IQ3_XXS:
-    case Format::IQ3_S:
-    case Format::IQ4_XS:
-      return Format::IQ4_NL;
-    case Format::Q4_K:
-      return Format::Q5_0;
-    case Format::Q5_K:
-      return Format::Q5_1;
-    case Format::Q6_K:
-      return Format::Q8_0;
-    case Format::TQ1_0:
-    case Format::TQ2_0:
-      return Format::Q4_0;
-    default:
-      return Format::F16;
-  }
-}
-
 }  // namespace
 
-TypePlan plan_types(const Network& network, Format target) {
-  TypePlan types;
-  for (const auto& parameter : network.parameters()) {
-    Format format = parameter->shape.n_rows > 1 ? target : Format::F32;
-    while (!tensor::divides(format, parameter->shape.n_columns)) format = fallback(format);
-    types.push_back(format);
-  }
-  return types;
-}
-
-void encode_matrix(Format format, const Parameter<float>& parameter, std::span<std::byte> blocks,
-                   ThreadPool& pool) {
-  const auto encode = kernels::active().encode[static_cast<size_t>(format)];
-  const size_t n = parameter.shape.n_columns, row_bytes = tensor::row_bytes(format, n);
-  RUVLLM_ASSERT(encode && blocks.size() == row_bytes * parameter.shape.n_rows);
-  pool.for_each_tile((parameter.shape.n_rows + kRowsInTile - 1) / kRowsInTile, [&](size_t tile, int) {
-    const size_t last = std::min(parameter.shape.n_rows, (tile + 1) * kRowsInTile);
+void encode_matrix(Format format, const tensor::Grid& grid, const Shape& shape, std::span<const float> values,
+                   std::span<const float> importance, std::span<std::byte> blocks, ThreadPool& pool) {
+  const size_t n = shape.n_columns, row_bytes = tensor::row_bytes(format, n);
+  RUVLLM_ASSERT(values.size() == shape.n_values() && blocks.size() == row_bytes * shape.n_rows);
+  RUVLLM_ASSERT(importance.empty() || importance.size() == n);
+  pool.for_each_tile((shape.n_rows + kRowsInTile - 1) / kRowsInTile, [&](size_t tile, int) {
+    const size_t last = std::min(shape.n_rows, (tile + 1) * kRowsInTile);
     for (size_t row = tile * kRowsInTile; row < last; ++row)
-      encode(parameter.value.data() + row * n, nullptr, n, blocks.data() + row * row_bytes,
-             kernels::Search::fast);
+      tensor::encode_rows(format, grid, n, values.subspan(row * n, n), importance, kernels::Search::fast,
+                          blocks.subspan(row * row_bytes, row_bytes));
   });
 }
 
 void export_network(const Network& network, const TypePlan& types, format::Metadata metadata,
-                    const std::filesystem::path& path, ThreadPool& pool) {
+                    const Encoder& encode, const std::filesystem::path& path) {
   const auto& parameters = network.parameters();
   RUVLLM_ASSERT(types.size() == parameters.size());
   std::vector<format::TensorPlan> plans;
@@ -84,7 +46,7 @@ void export_network(const Network& network, const TypePlan& types, format::Metad
   std::vector<std::byte> blocks;
   for (size_t i = 0; i < parameters.size(); ++i) {
     blocks.resize(plans[i].n_bytes());
-    encode_matrix(types[i], *parameters[i], blocks, pool);
+    encode(i, blocks);
     writer.write_tensor(i, blocks);
   }
   if (!factors.empty()) writer.write_tensor(parameters.size(), std::as_bytes(std::span(factors)));

@@ -3,28 +3,27 @@
 #pragma once
 
 #include "format/metadata.h"
-#include "tensor/format.h"
 #include "train/network.h"
+#include "train/type_plan.h"
 
+#include <cstddef>
 #include <filesystem>
-#include <string>
-#include <vector>
+#include <functional>
+#include <span>
 
 namespace ruvllm::train {
 
-/// The type of every parameter, in the network's order.
-using TypePlan = std::vector<tensor::Format>;
+/// Values in the blocks of a format, all rows on all threads; `grid` matters where the format has one.
+/// `importance` has a weight for each column, or is empty.
+void encode_matrix(tensor::Format format, const tensor::Grid& grid, const Shape& shape,
+                   std::span<const float> values, std::span<const float> importance,
+                   std::span<std::byte> blocks, ThreadPool& pool);
 
-/// `target` for weight matrices whose rows divide into its blocks (and, where not, the nearest larger type
-/// that does), F32 for vectors.
-TypePlan plan_types(const Network& network, tensor::Format target);
-
-/// A parameter's values in the blocks of a format, all rows on all threads.
-void encode_matrix(tensor::Format format, const Parameter<float>& parameter, std::span<std::byte> blocks,
-                   ThreadPool& pool);
+/// Writes the bytes of parameter i, of the type that the plan says.
+using Encoder = std::function<void(size_t i, std::span<std::byte> blocks)>;
 
 /// Writes the file atomically.
 void export_network(const Network& network, const TypePlan& types, format::Metadata metadata,
-                    const std::filesystem::path& path, ThreadPool& pool);
+                    const Encoder& encode, const std::filesystem::path& path);
 
 }  // namespace ruvllm::train

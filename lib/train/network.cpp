@@ -47,10 +47,15 @@ struct Network::Pass {
   bool has(const std::string& name) const { return network.index_.contains(name); }
   Var parameter(const std::string& name) const { return tape.parameter(*network.index_.at(name)); }
 
+  void show(Var x, const std::string& weight) const {
+    if (network.observer_) network.observer_(weight, tape.shape(x), tape.value(x));
+  }
+
   /// x W^T + bias, the bias where there is one.
   Var linear(Var x, const std::string& name) const {
     Var weight = parameter(name + ".weight");
     if (hook) weight = hook(tape, name + ".weight", weight);
+    show(x, name + ".weight");
     const Var y = matmul(tape, x, weight);
     return has(name + ".bias") ? add(tape, y, parameter(name + ".bias")) : y;
   }
@@ -300,7 +305,13 @@ NetworkOutput Network::forward(Tape<float>& tape, const Batch& batch, const Weig
     });
   }
   const Var hidden = pass->norm(x, "output_norm");
-  Var logits = pass->has("output.weight") ? pass->linear(hidden, "output") : matmul(tape, hidden, table);
+  Var logits;
+  if (pass->has("output.weight")) {
+    logits = pass->linear(hidden, "output");
+  } else {
+    pass->show(hidden, "token_embd.weight");
+    logits = matmul(tape, hidden, table);
+  }
   if (h.logit_scale != 1.0f) logits = scale(tape, logits, 1.0f / h.logit_scale);
   if (h.final_soft_cap != 0) logits = soft_cap(tape, logits, h.final_soft_cap);
   return {hidden, logits};

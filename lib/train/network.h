@@ -17,12 +17,27 @@
 
 namespace ruvllm::train {
 
+/// The end of a reasoning step: the row (or token of a document) whose hidden state stands for it.
+struct StepMark {
+  uint32_t row = 0;
+  float weight = 1;  ///< in the loss on steps
+};
+
+/// Consecutive steps of one document, and the rows that predict its answer; none where they are equal.
+struct Chain {
+  uint32_t first_step = 0, end_step = 0;  ///< of Batch::steps
+  uint32_t answer_begin = 0, answer_end = 0;
+};
+
 /// Token sequences packed one after another; document i is tokens [starts[i], starts[i + 1]). Positions count
 /// from 0 in each document and attention does not cross.
 struct Batch {
   std::vector<int32_t> tokens;
   std::vector<int32_t> targets;  ///< what follows each token; -1: carries no loss
   std::vector<uint32_t> starts;
+  std::vector<uint32_t> pieces = {};  ///< which piece of the data each document is (dataset.h)
+  std::vector<StepMark> steps = {};   ///< of documents that are chains of reasoning steps
+  std::vector<Chain> chains = {};
 };
 
 /// What a forward pass leaves on the tape.
@@ -35,6 +50,10 @@ class Network {
  public:
   /// Stands between a weight matrix and its use: fake quantisation, adapters. Gets the name of the parameter.
   using WeightHook = std::function<Var(Tape<float>&, const std::string& name, Var weight)>;
+
+  /// Sees what a weight matrix is about to be multiplied with: (tokens, features).
+  using InputObserver =
+      std::function<void(const std::string& weight, const Shape& shape, std::span<const float> x)>;
 
   /// Parameters from a file, expanded to f32. Throws Errc::corrupt_file naming a tensor that is missing or of
   /// the wrong shape, Errc::usage for an architecture with parts that can't be trained yet (experts,
@@ -54,6 +73,9 @@ class Network {
   /// Gives every parameter a gradient, or takes it away.
   void set_trainable(bool trainable);
 
+  /// Calls `observer` before every matrix product of the passes that follow; an empty one ends that.
+  void observe(InputObserver observer) { observer_ = std::move(observer); }
+
   /// One pass over a batch. `checkpoint_layers`: blocks are run again on the way back instead of being kept.
   NetworkOutput forward(Tape<float>& tape, const Batch& batch, const WeightHook& hook = {},
                         bool checkpoint_layers = false);
@@ -69,6 +91,7 @@ class Network {
 
   model::HyperParameters hparams_;
   std::vector<float> rope_factors_;
+  InputObserver observer_;
   std::vector<std::unique_ptr<Parameter<float>>> parameters_;
   std::unordered_map<std::string, Parameter<float>*> index_;
 };

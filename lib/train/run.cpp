@@ -2,47 +2,63 @@
 
 #include "base/error.h"
 #include "base/json.h"
-#include "kernels/kernels.h"
+#include "hub/digest.h"
 
 #include <algorithm>
+#include <cmath>
+#include <iterator>
 
 namespace ruvllm::train {
 namespace {
 
 constexpr const char* kCheckpointName = "last.ckpt.gguf";
+constexpr const char* kFailedName = "failed.ckpt.gguf";
 
 // What a checkpoint is a checkpoint of: a run with other options or data is another run.
 std::string identity_of(const RunOptions& options, const Network& network, const BatchMaker& batches) {
   const TrainerOptions& t = options.trainer;
-  const Json identity = {{"target", options.target},
-                         {"architecture", network.hparams().arch->name},
-                         {"parameters", network.n_values()},
-                         {"data_tokens", batches.n_tokens()},
-                         {"sequence_tokens", options.sequence_tokens},
-                         {"batch_tokens", options.batch_tokens},
-                         {"seed", options.seed},
-                         {"epochs", t.n_epochs},
-                         {"learning_rate", t.learning_rate},
-                         {"warmup_epochs", t.warmup_epochs},
-                         {"accumulate", t.accumulate},
-                         {"weight_decay", t.optimiser.weight_decay},
-                         {"gradient_clip", t.optimiser.gradient_clip},
-                         {"lambda_task", t.losses.task},
-                         {"lambda_kd", t.losses.distillation},
-                         {"kd_temperature", t.losses.temperature},
-                         {"precision", static_cast<int>(t.precision)},
-                         {"qat", options.qat.enabled},
-                         {"rule", static_cast<int>(options.qat.rule.rule)},
-                         {"clip", options.qat.rule.clip},
-                         {"lambda", options.qat.rule.lambda}};
+  const Json identity = {
+      {"target", options.target},
+      {"architecture", network.hparams().arch->name},
+      {"parameters", network.n_values()},
+      {"data", batches.sha256()},
+      {"sequence_tokens", options.sequence_tokens},
+      {"batch_tokens", options.batch_tokens},
+      {"seed", options.seed},
+      {"epochs", t.n_epochs},
+      {"learning_rate", t.learning_rate},
+      {"warmup_epochs", t.warmup_epochs},
+      {"accumulate", t.accumulate},
+      {"weight_decay", t.optimiser.weight_decay},
+      {"gradient_clip", t.optimiser.gradient_clip},
+      {"lambda_task", t.losses.task},
+      {"lambda_kd", t.losses.distillation},
+      {"kd_temperature", t.losses.temperature},
+      {"lambda_reasoning", t.losses.reasoning},
+      {"reasoning", t.reasoning.name},
+      {"incoherence", options.own.rotate},
+      {"codebook", options.own.learn_levels},
+      {"pi_k", options.pi_k},
+      {"teacher_top_k", options.teacher_cache.k},
+      {"lora_rank", options.lora_rank},
+      {"lora_merged", options.adapter_output.empty()},
+      {"precision", static_cast<int>(t.precision)},
+      {"qat", options.qat.enabled},
+      {"learned_steps", options.qat.learned_steps},
+      {"granularity", options.qat.granularity ? granularity_name(*options.qat.granularity) : ""},
+      {"calibration_tokens", options.calibration_tokens},
+      {"rule", static_cast<int>(options.qat.rule.rule)},
+      {"clip", options.qat.rule.clip},
+      {"lambda", options.qat.rule.lambda}};
   return dump_json(identity);
 }
 
-tensor::Format format_of(const std::string& name) {
-  const kernels::Traits* traits = kernels::find_format(name.c_str());
-  if (!traits || !kernels::active().encode[static_cast<size_t>(traits->format)])
-    throw Error(Errc::usage, "--target: '{}' is no type that weights can be written in", name);
-  return traits->format;
+// The digest of a teacher's parameters: what a run must leave as it was.
+std::string sha256_of(const Network& network) {
+  hub::ContentHasher hasher(hub::DigestKind::sha256, network.n_values() * sizeof(float));
+  for (const auto& parameter : network.parameters())
+    hasher.update(std::as_bytes(std::span(parameter->value)));
+  return hasher.finish().hex();
 }
 
 // One run in progress.
@@ -53,37 +69,74 @@ class Run {
         options_(options),
         pool_(pool),
         observer_(observer),
-        types_(plan_types(*subject.network, format_of(options.target))),
-        batches_(read(options.data), options.sequence_tokens, options.batch_tokens, options.seed) {
+        types_(plan_types(*subject.network, subject.metadata, options.recipe)),
+        batches_(read_all(), options.sequence_tokens, options.batch_tokens, options.seed) {
     if (options.evaluation)
-      held_out_ = std::make_unique<BatchMaker>(read({*options.evaluation}), options.sequence_tokens,
-                                               options.batch_tokens, 0);
-    subject_.network->set_trainable(true);
-    if (options.qat.enabled)
-      quantiser_ = std::make_unique<FakeQuantiser>(*subject_.network, types_, options.qat.rule, pool);
+      held_out_ =
+          std::make_unique<BatchMaker>(read_held_out(), options.sequence_tokens, options.batch_tokens, 0);
+    check_weights();
+    if (options.qat.enabled) {
+      if (options.calibration_tokens > 0) calibrate();
+      own_ = plan_own_formats(*subject_.network, subject_.metadata, types_, calibration_.importance,
+                              options.own, pool);
+      if (options.pi_k != 0) own_.k = options.pi_k;
+      quantiser_ = std::make_unique<FakeQuantiser>(*subject_.network, types_, calibration_.importance, own_,
+                                                   options.qat, pool);
+    }
+    Network::WeightHook hook = quantiser_ ? quantiser_->hook() : Network::WeightHook{};
+    std::vector<Parameter<float>*> extra =
+        quantiser_ ? quantiser_->learned() : std::vector<Parameter<float>*>{};
+    if (options.lora_rank > 0) {
+      adapter_ = std::make_unique<Adapter>(*subject_.network, options.lora_rank, adapter_use(), options.seed);
+      hook = adapter_->hook(std::move(hook));
+      std::ranges::copy(adapter_->trained(), std::back_inserter(extra));
+    } else {
+      subject_.network->set_trainable(true);
+    }
     trainer_ = std::make_unique<Trainer>(*subject_.network, subject_.teacher.get(), batches_, options.trainer,
-                                         pool, quantiser_ ? quantiser_->hook() : Network::WeightHook{});
+                                         pool, std::move(hook), std::move(extra));
+    trainer_->decode_with(
+        [this](std::span<const int32_t> tokens) { return subject_.tokenizer->decode(tokens, false); });
     identity_ = identity_of(options, *subject_.network, batches_);
+    if (subject_.teacher) teacher_sha256_ = sha256_of(*subject_.teacher);
+    if (options.teacher_cache.k > 0) open_cache();
   }
 
   RunResult run(const std::atomic<bool>& cancel) {
     RunResult result;
     if (options_.resume) resume();
+    if (quantiser_) result.full = evaluate("full precision", false);
     result.before = evaluate(trainer_->step_number() == 0 ? "before" : "resumed");
-    phase("train");
+    if (quantiser_ && observer_.on_errors) observer_.on_errors("before", quantiser_->errors());
+    std::string_view running;
     while (!trainer_->is_done()) {
       if (cancel) stop();
-      if (quantiser_) quantiser_->refresh();
-      const StepReport report = trainer_->step();
+      const bool warms_up = trainer_->is_warming_up();
+      const std::string_view now = warms_up ? "warm up" : "train";
+      if (now != running) phase(running = now);
+      if (quantiser_) {
+        quantiser_->set_active(!warms_up);
+        if (!warms_up) refresh();
+      }
+      const StepReport report = step();
       result.last_loss = report.loss;
       if (observer_.on_step) observer_.on_step(report);
       if (options_.checkpoint_folder && report.step % options_.checkpoint_every == 0) save();
     }
     result.n_steps = trainer_->n_steps();
+    refresh();
+    if (quantiser_ && observer_.on_errors) observer_.on_errors("after", quantiser_->errors());
     result.after = evaluate("after");
+    check_teacher();
     phase("export");
     if (options_.checkpoint_folder) save();
-    export_network(*subject_.network, types_, subject_.metadata, options_.output, pool_);
+    export_network(
+        *subject_.network, types_, output_metadata(),
+        [&](size_t i, std::span<std::byte> blocks) {
+          if (!quantiser_ || !quantiser_->encode(i, blocks)) encode_plain(i, blocks);
+        },
+        options_.output);
+    if (!options_.adapter_output.empty()) adapter_->write(subject_.metadata, options_.adapter_output);
     verify(result);
     return result;
   }
@@ -95,16 +148,110 @@ class Run {
 
   std::vector<Document> read(const std::vector<std::filesystem::path>& files) const {
     phase("read");
-    return read_documents(files, *subject_.tokenizer, subject_.render_chat);
+    return read_documents(files, *subject_.tokenizer, subject_.render_chat, options_.lines_are_steps);
   }
 
-  std::optional<Evaluation> evaluate(std::string_view what) {
+  std::vector<Document> read_held_out() const {
+    const std::filesystem::path& file = *options_.evaluation;
+    if (file.extension() == ".jsonl" || options_.lines_are_steps) return read({file});
+    phase("read");
+    return window_documents(file, *subject_.tokenizer, options_.sequence_tokens);
+  }
+
+  std::vector<Document> read_all() const {
+    std::vector<Document> documents = subject_.written;
+    if (options_.data.empty()) return documents;
+    std::vector<Document> from_files = read(options_.data);
+    std::ranges::move(from_files, std::back_inserter(documents));
+    return documents;
+  }
+
+  void open_cache() {
+    phase("teacher");
+    TeacherCacheOptions options = options_.teacher_cache;
+    options.temperature = options_.trainer.losses.temperature;
+    cache_ = std::make_unique<TeacherCache>(*subject_.teacher, teacher_sha256_, batches_, options, pool_);
+    trainer_->distil_from(*cache_);
+    if (observer_.on_note)
+      observer_.on_note(fmt::format("the teacher's {} likeliest tokens are {} {}", options.k,
+                                    cache_->was_written() ? "now in" : "read from", options.path.string()));
+  }
+
+  void check_weights() const {
+    for (const auto& parameter : subject_.network->parameters())
+      for (const float value : parameter->value)
+        if (!std::isfinite(value))
+          throw Error(Errc::corrupt_file, "the model's tensor {} has {} in it", parameter->name,
+                      std::isnan(value) ? "a NaN" : "an infinity");
+  }
+
+  void calibrate() {
+    phase("calibrate");
+    calibration_ = train::calibrate(*subject_.network, batches_, options_.calibration_tokens, pool_);
+    if (observer_.on_calibration) observer_.on_calibration(calibration_.record);
+  }
+
+  void encode_plain(size_t i, std::span<std::byte> blocks) const {
+    const Parameter<float>& parameter = *subject_.network->parameters()[i];
+    encode_matrix(types_[i], {}, parameter.shape, parameter.value, {}, blocks, pool_);
+  }
+
+  AdapterUse adapter_use() const {
+    return options_.adapter_output.empty() ? AdapterUse::merged : AdapterUse::separate;
+  }
+
+  // Brings what the network computes with up to date with what is trained.
+  void refresh() {
+    if (adapter_ && adapter_use() == AdapterUse::merged) adapter_->merge(pool_);
+    if (!quantiser_) return;
+    quantiser_->set_active(true);
+    quantiser_->refresh();
+  }
+
+  // What training must not have touched.
+  void check_teacher() const {
+    if (subject_.teacher && sha256_of(*subject_.teacher) != teacher_sha256_)
+      throw Error(Errc::failed, "the teacher's weights changed during the run; the result is not written");
+  }
+
+  // What the file says of its making; the same for a run that was resumed.
+  format::Metadata output_metadata() const {
+    format::Metadata metadata = subject_.metadata;
+    metadata.set("general.file_type", options_.recipe.mix->file_type);
+    format::erase_own_formats(metadata);
+    if (options_.qat.enabled) format::write_own_formats(own_, metadata);
+    if (!options_.qat.enabled) return metadata;
+    metadata.set("ruvllm.qat.steps", trainer_->n_steps());
+    if (subject_.teacher) metadata.set("ruvllm.qat.teacher_sha256", metadata.keep(teacher_sha256_));
+    const CalibrationRecord& record = calibration_.record;
+    if (record.n_tokens == 0) return metadata;
+    metadata.set("ruvllm.qat.calibration.data_sha256", metadata.keep(record.data_sha256));
+    metadata.set("ruvllm.qat.calibration.documents", record.n_documents);
+    metadata.set("ruvllm.qat.calibration.tokens", record.n_tokens);
+    return metadata;
+  }
+
+  std::optional<Evaluation> evaluate(std::string_view what, bool quantised = true) {
+    refresh();
     if (!held_out_) return std::nullopt;
+    if (quantiser_) quantiser_->set_active(quantised);
     phase("evaluate");
-    if (quantiser_) quantiser_->refresh();
     const Evaluation evaluation = trainer_->evaluate(*held_out_);
     if (observer_.on_evaluation) observer_.on_evaluation(what, evaluation);
     return evaluation;
+  }
+
+  // A step that fails leaves what it failed on beside the last good checkpoint.
+  StepReport step() {
+    try {
+      return trainer_->step();
+    } catch (const Error& error) {
+      if (error.code() != Errc::failed || !options_.checkpoint_folder) throw;
+      std::filesystem::create_directories(*options_.checkpoint_folder);
+      const auto path = *options_.checkpoint_folder / kFailedName;
+      trainer_->save_checkpoint(path, identity_);
+      throw Error(Errc::failed, "{}; the state before the step is in {}", error.what(), path.string());
+    }
   }
 
   std::filesystem::path checkpoint() const { return *options_.checkpoint_folder / kCheckpointName; }
@@ -141,7 +288,11 @@ class Run {
     result.bits_per_weight = 8.0 * static_cast<double>(weight_bytes) / static_cast<double>(n_values);
     if (!held_out_) return;
     Network exported(*file);
-    Trainer reader(exported, nullptr, batches_, TrainerOptions{}, pool_);
+    std::unique_ptr<Adapter> adapter;
+    if (!options_.adapter_output.empty())
+      adapter = std::make_unique<Adapter>(exported, *format::open_model_file(options_.adapter_output));
+    Trainer reader(exported, nullptr, batches_, TrainerOptions{}, pool_,
+                   adapter ? adapter->hook({}) : Network::WeightHook{});
     result.exported = reader.evaluate(*held_out_);
     if (observer_.on_evaluation) observer_.on_evaluation("exported", *result.exported);
   }
@@ -154,16 +305,20 @@ class Run {
   BatchMaker batches_;
   std::unique_ptr<BatchMaker> held_out_;
   std::unique_ptr<FakeQuantiser> quantiser_;
+  std::unique_ptr<TeacherCache> cache_;
+  std::unique_ptr<Adapter> adapter_;
   std::unique_ptr<Trainer> trainer_;
-  std::string identity_;
+  Calibration calibration_;
+  format::OwnFormats own_;
+  std::string identity_, teacher_sha256_;
 };
 
 }  // namespace
 
 RunResult run_training(Subject& subject, const RunOptions& options, ThreadPool& pool,
                        const RunObserver& observer, const std::atomic<bool>& cancel) {
-  if (options.trainer.losses.distillation > 0 && !subject.teacher)
-    throw Error(Errc::usage, "distillation needs a teacher");
+  if ((options.trainer.losses.distillation > 0 || options.trainer.losses.reasoning > 0) && !subject.teacher)
+    throw Error(Errc::usage, "distillation and losses on reasoning need a teacher");
   return Run(subject, options, pool, observer).run(cancel);
 }
 

@@ -3,6 +3,8 @@
 #include "base/error.h"
 #include "format/gguf.h"
 
+#include <fmt/ranges.h>
+
 #include <algorithm>
 #include <cmath>
 
@@ -53,34 +55,81 @@ Trainer::Trainer(Network& network, Network* teacher, BatchMaker& batches, const 
       optimiser_(parameters_, options.optimiser),
       tape_(pool),
       teacher_tape_(pool) {
-  RUVLLM_ASSERT(teacher_ || options_.losses.distillation == 0);
+  RUVLLM_ASSERT(teacher_ || (options_.losses.distillation == 0 && options_.losses.reasoning == 0));
   steps_in_epoch_ = divided_up(batches_.n_batches(), options_.accumulate);
   n_steps_ = steps_in_epoch_ * options_.n_epochs;
+  const auto wanted = static_cast<uint64_t>(options_.warmup_epochs * static_cast<float>(steps_in_epoch_));
+  n_warmup_steps_ = std::min(wanted, std::max<uint64_t>(1, n_steps_ / 10));
+}
+
+// The parts of a loss and what they weigh.
+struct Trainer::Terms {
+  std::vector<Var> terms;
+  std::vector<float> weights;
+  void add(Var term, float weight) {
+    terms.push_back(term);
+    weights.push_back(weight);
+  }
+};
+
+LossWeights LossWeights::normalised() const {
+  const float sum = task + distillation + reasoning;
+  if (!(sum > 0)) return *this;
+  return {task / sum, distillation / sum, reasoning / sum, temperature};
 }
 
 Trainer::Losses Trainer::losses_of(const Batch& batch) {
   tape_.clear();
   tape_.set_precision(options_.precision);
+  const LossWeights& weights = options_.losses;
   const NetworkOutput output = network_.forward(tape_, batch, hook_, options_.checkpoint_activations);
   Losses losses;
   losses.task = cross_entropy<float>(tape_, output.logits, batch.targets);
-  losses.total = losses.task;
-  if (options_.losses.distillation == 0) {
-    if (options_.losses.task != 1.0f) losses.total = scale(tape_, losses.task, options_.losses.task);
-    return losses;
+  Terms terms;
+  terms.add(losses.task, weights.task);
+  losses.has_distillation = weights.distillation > 0;
+  losses.has_reasoning = weights.reasoning > 0 && !batch.steps.empty();
+  NetworkOutput wanted;
+  if (losses.has_reasoning || (losses.has_distillation && !cache_)) {
+    teacher_tape_.clear();
+    wanted = teacher_->forward(teacher_tape_, batch);
   }
-  teacher_tape_.clear();
-  const NetworkOutput wanted = teacher_->forward(teacher_tape_, batch);
-  std::vector<uint8_t> counts(batch.targets.size());
-  std::transform(batch.targets.begin(), batch.targets.end(), counts.begin(),
-                 [](int32_t id) { return id >= 0 ? 1 : 0; });
-  losses.distillation = distillation<float>(tape_, output.logits, teacher_tape_.value(wanted.logits),
-                                            options_.losses.temperature, counts);
-  losses.has_distillation = true;
-  const Var terms[] = {losses.task, losses.distillation};
-  const float weights[] = {options_.losses.task, options_.losses.distillation};
-  losses.total = weighted_sum<float>(tape_, terms, weights);
+  if (losses.has_distillation) {
+    std::vector<uint8_t> counts(batch.targets.size());
+    std::transform(batch.targets.begin(), batch.targets.end(), counts.begin(),
+                   [](int32_t id) { return id >= 0 ? 1 : 0; });
+    losses.distillation =
+        cache_
+            ? distillation_top_k<float>(tape_, output.logits, cache_->of(batch), weights.temperature, counts)
+            : distillation<float>(tape_, output.logits, teacher_tape_.value(wanted.logits),
+                                  weights.temperature, counts);
+    terms.add(losses.distillation, weights.distillation);
+  }
+  if (losses.has_reasoning) add_reasoning(batch, output.hidden, output.logits, wanted, losses, terms);
+  losses.total = terms.terms.size() == 1 && weights.task == 1.0f
+                     ? losses.task
+                     : weighted_sum<float>(tape_, terms.terms, terms.weights);
   return losses;
+}
+
+void Trainer::add_reasoning(const Batch& batch, Var hidden, Var logits, const NetworkOutput& wanted,
+                            Losses& losses, Terms& terms) {
+  const ReasoningOptions& options = options_.reasoning;
+  const Var student = step_states(tape_, hidden, batch, options);
+  const std::vector<float> teacher = step_states<float>(pool_, teacher_tape_.shape(wanted.hidden),
+                                                        teacher_tape_.value(wanted.hidden), batch, options);
+  losses.step = step_loss<float>(tape_, student, teacher, batch);
+  losses.trajectory = trajectory_loss<float>(tape_, student, teacher, batch);
+  const float weight = options_.losses.reasoning;
+  terms.add(losses.step, weight * options.step);
+  terms.add(losses.trajectory, weight * options.trajectory);
+  // The answer's agreement has no gradient; its tokens' cross-entropy has.
+  std::vector<int32_t> answers(batch.targets.size(), -1);
+  bool has_answer = false;
+  for (const Chain& chain : batch.chains)
+    for (uint32_t row = chain.answer_begin; row < chain.answer_end; ++row, has_answer = true)
+      answers[row] = batch.targets[row];
+  if (has_answer) terms.add(cross_entropy<float>(tape_, logits, answers), weight * options.answer);
 }
 
 StepReport Trainer::step() {
@@ -98,20 +147,46 @@ StepReport Trainer::step() {
     const Losses losses = losses_of(epoch[i]);
     const float loss = tape_.value(losses.total)[0];
     if (!std::isfinite(loss))
-      throw Error(Errc::failed, "the loss is not finite at step {}, batch {}", report.step, i);
+      throw Error(Errc::failed, "step {}, batch {}: the loss is {}, for {} is not finite", report.step, i,
+                  loss, culprit(epoch[i]));
     report.loss += loss / n_batches;
     report.task_loss += tape_.value(losses.task)[0] / n_batches;
     if (losses.has_distillation) report.distillation_loss += tape_.value(losses.distillation)[0] / n_batches;
+    if (losses.has_reasoning) {
+      report.step_loss += tape_.value(losses.step)[0] / n_batches;
+      report.trajectory_loss += tape_.value(losses.trajectory)[0] / n_batches;
+    }
     report.n_tokens += epoch[i].tokens.size();
     tape_.backward(losses.total, 1.0f / n_batches);
   }
-  const auto warmup = static_cast<uint64_t>(options_.warmup_epochs * static_cast<float>(steps_in_epoch_));
-  report.learning_rate = cosine_learning_rate(step_, std::min(warmup, std::max<uint64_t>(1, n_steps_ / 10)),
-                                              n_steps_, options_.learning_rate);
-  report.gradient_norm = optimiser_.step(report.learning_rate, pool_);
+  report.learning_rate = cosine_learning_rate(step_, n_warmup_steps_, n_steps_, options_.learning_rate);
+  try {
+    report.gradient_norm = optimiser_.step(report.learning_rate, pool_);
+  } catch (const Error& error) {
+    throw with_context(error, fmt::format("step {}, batch {}", report.step, last - 1));
+  }
   ++step_;
   report.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   return report;
+}
+
+std::string Trainer::culprit(const Batch& batch) {
+  const auto is_finite = [](std::span<const float> values) {
+    return std::ranges::all_of(values, [](float value) { return std::isfinite(value); });
+  };
+  for (const Parameter<float>* parameter : parameters_)
+    if (!is_finite(parameter->value)) return parameter->name;
+  std::string found = "the output";
+  bool is_first = true;
+  network_.observe([&](const std::string& weight, const Shape&, std::span<const float> x) {
+    if (!is_first || is_finite(x)) return;
+    is_first = false;
+    found = "the input of " + weight;
+  });
+  tape_.clear();
+  network_.forward(tape_, batch, hook_);
+  network_.observe({});
+  return found;
 }
 
 Evaluation Trainer::evaluate(BatchMaker& held_out) {
@@ -126,10 +201,38 @@ Evaluation Trainer::evaluate(BatchMaker& held_out) {
     sum += static_cast<double>(tape_.value(cross_entropy<float>(tape_, output.logits, batch.targets))[0]) *
            static_cast<double>(n_counted);
     evaluation.n_tokens += n_counted;
+    if (teacher_ && !batch.steps.empty()) count_reasoning(batch, output, evaluation.reasoning);
   }
   evaluation.nll = evaluation.n_tokens ? sum / static_cast<double>(evaluation.n_tokens) : 0;
   evaluation.perplexity = std::exp(evaluation.nll);
   return evaluation;
+}
+
+void Trainer::count_reasoning(const Batch& batch, const NetworkOutput& output, ReasoningMetrics& metrics) {
+  teacher_tape_.clear();
+  const NetworkOutput wanted = teacher_->forward(teacher_tape_, batch);
+  const ReasoningOptions& options = options_.reasoning;
+  const Var student = step_states(tape_, output.hidden, batch, options);
+  const std::vector<float> teacher = step_states<float>(pool_, teacher_tape_.shape(wanted.hidden),
+                                                        teacher_tape_.value(wanted.hidden), batch, options);
+  metrics.add(tape_.value(student), teacher, batch, options.threshold);
+  const size_t n = tape_.shape(output.logits).n_columns;
+  // What each would say, given the tokens before.
+  const auto answer = [&](std::span<const float> logits, const Chain& chain) {
+    std::vector<int32_t> tokens;
+    for (uint32_t row = chain.answer_begin; row < chain.answer_end; ++row) {
+      const auto first = logits.begin() + static_cast<ptrdiff_t>(row * n);
+      tokens.push_back(
+          static_cast<int32_t>(std::max_element(first, first + static_cast<ptrdiff_t>(n)) - first));
+    }
+    return decode_ ? decode_(tokens) : fmt::format("{}", fmt::join(tokens, " "));
+  };
+  for (const Chain& chain : batch.chains) {
+    if (chain.answer_begin == chain.answer_end) continue;
+    ++metrics.n_answers;
+    metrics.n_agreed += answer_loss(answer(teacher_tape_.value(wanted.logits), chain),
+                                    answer(tape_.value(output.logits), chain)) == 0;
+  }
 }
 
 void Trainer::save_checkpoint(const std::filesystem::path& path, const std::string& identity) {

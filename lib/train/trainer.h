@@ -7,6 +7,8 @@
 #include "train/adamw.h"
 #include "train/dataset.h"
 #include "train/network.h"
+#include "train/reasoning.h"
+#include "train/teacher_cache.h"
 
 #include <chrono>
 #include <cstdint>
@@ -19,7 +21,11 @@ namespace ruvllm::train {
 struct LossWeights {
   float task = 1.0f;          ///< cross-entropy with the text
   float distillation = 0.0f;  ///< T^2 KL(teacher || student)
+  float reasoning = 0.0f;     ///< of chains of steps (reasoning.h), in batches that have any
   float temperature = 3.0f;
+
+  /// The weights as shares of their sum.
+  LossWeights normalised() const;
 };
 
 struct TrainerOptions {
@@ -28,6 +34,7 @@ struct TrainerOptions {
   float warmup_epochs = 1.0f;  ///< of linear warm-up; capped at a tenth of the run
   AdamWOptions optimiser;
   LossWeights losses;
+  ReasoningOptions reasoning;
   bool checkpoint_activations = false;
   tensor::Precision precision = tensor::Precision::f32;  ///< of products with weights; evaluation is in f32
   uint64_t accumulate = 1;                               ///< batches whose gradients make one step
@@ -37,6 +44,7 @@ struct TrainerOptions {
 struct StepReport {
   uint64_t step = 0, n_steps = 0, epoch = 0;
   float loss = 0, task_loss = 0, distillation_loss = 0;
+  float step_loss = 0, trajectory_loss = 0;  ///< of reasoning chains
   float learning_rate = 0;
   double gradient_norm = 0;
   uint64_t n_tokens = 0;
@@ -47,21 +55,34 @@ struct Evaluation {
   double nll = 0;  ///< mean, natural log
   double perplexity = 0;
   uint64_t n_tokens = 0;
+  ReasoningMetrics reasoning;  ///< where the text has chains and there is a teacher
 };
 
 class Trainer {
  public:
   /// `network` is trained (its extra parameters, such as learned steps, included by `extra`); `teacher` may
-  /// be null where losses.distillation is 0. All outlive the trainer.
+  /// be null where losses.distillation and
+  /// losses.reasoning are 0. All outlive the trainer.
   Trainer(Network& network, Network* teacher, BatchMaker& batches, const TrainerOptions& options,
           ThreadPool& pool, Network::WeightHook hook = {}, std::vector<Parameter<float>*> extra = {});
 
   uint64_t n_steps() const { return n_steps_; }
   uint64_t step_number() const { return step_; }
   bool is_done() const { return step_ >= n_steps_; }
+  /// Whether the next step is one of the linear warm-up.
+  bool is_warming_up() const { return step_ < n_warmup_steps_; }
 
-  /// Throws Errc::failed naming step and tensor where a loss or gradient is not finite.
+  /// Throws Errc::failed naming step, batch and tensor where a loss, a gradient or a weight is not finite.
   StepReport step();
+
+  /// Distils from what a cache knows instead of asking the teacher, who may then be null unless there are
+  /// reasoning chains. Of the training batches; outlives the trainer.
+  void distil_from(TeacherCache& cache) { cache_ = &cache; }
+
+  /// How answers become text, for the metric of their agreement; without, tokens are compared.
+  void decode_with(std::function<std::string(std::span<const int32_t>)> decode) {
+    decode_ = std::move(decode);
+  }
 
   /// Mean loss over documents with the hook in place.
   Evaluation evaluate(BatchMaker& held_out);
@@ -75,14 +96,21 @@ class Trainer {
 
  private:
   struct Losses {
-    Var total, task, distillation;
-    bool has_distillation = false;
+    Var total, task, distillation, step, trajectory;
+    bool has_distillation = false, has_reasoning = false;
   };
+  struct Terms;
   Losses losses_of(const Batch& batch);
+  void add_reasoning(const Batch& batch, Var hidden, Var logits, const NetworkOutput& wanted, Losses& losses,
+                     Terms& terms);
+  /// What is behind a loss that is not finite: the first weight, or input of a matrix, that isn't.
+  std::string culprit(const Batch& batch);
+  void count_reasoning(const Batch& batch, const NetworkOutput& output, ReasoningMetrics& metrics);
   std::vector<Parameter<float>*> trained() const;
 
   Network& network_;
   Network* teacher_;
+  TeacherCache* cache_ = nullptr;
   BatchMaker& batches_;
   TrainerOptions options_;
   ThreadPool& pool_;
@@ -90,8 +118,10 @@ class Trainer {
   std::vector<Parameter<float>*> parameters_;
   AdamW optimiser_;
   Tape<float> tape_, teacher_tape_;
+  std::function<std::string(std::span<const int32_t>)> decode_;
   uint64_t steps_in_epoch_ = 0;
   uint64_t n_steps_ = 0;
+  uint64_t n_warmup_steps_ = 0;
   uint64_t step_ = 0;
 };
 

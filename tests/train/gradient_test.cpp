@@ -206,6 +206,16 @@ std::multimap<std::string, Case> cases() {
        {{{4, 5}}, unary([](auto& t, Var v) {
           return distillation<double>(t, v, random_values(20, 5), 2.5, std::vector<uint8_t>{1, 0, 1, 1});
         })}});
+  all.insert({"distillation_top_k", {{{4, 5}}, unary([](auto& t, Var v) {
+                                       // Two of five listed, at probabilities 0.5 and 0.2; the rest has 0.3.
+                                       std::vector<double> log_p, log_tails(4, std::log(0.3));
+                                       for (int row = 0; row < 4; ++row)
+                                         log_p.push_back(std::log(0.5)), log_p.push_back(std::log(0.2));
+                                       const std::vector<int32_t> ids = {1, 3, 0, 4, 2, 1, 4, 3};
+                                       return distillation_top_k<double>(t, v, {2, ids, log_p, log_tails},
+                                                                         2.5,
+                                                                         std::vector<uint8_t>{1, 0, 1, 1});
+                                     })}});
   all.insert(
       {"cosine_distance",
        {{{4, 5}}, unary([](auto& t, Var v) {

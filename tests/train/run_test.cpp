@@ -48,10 +48,16 @@ struct Folder {
     options.data = {folder / "text.txt"};
     options.evaluation = folder / "text.txt";
     options.output = folder / "out.gguf";
+    aim("F32");
     options.sequence_tokens = 32;
     options.batch_tokens = 128;
     options.trainer.n_epochs = 2;
     options.trainer.learning_rate = 3e-3f;
+  }
+  void aim(const char* target) {
+    options.target = target;
+    options.recipe.mix = &quant::find_mix(target);
+    options.recipe.pure = true;
   }
   std::string bytes() const { return read_file(options.output, 1 << 26); }
 };
@@ -64,7 +70,7 @@ TEST_CASE("a new model learns, and the exported file holds what was evaluated, o
   ThreadPool pool(2);
   for (const char* target : {"F32", "Q8_0", "Q4_0", "IQ4_NL"}) {
     Folder folder;
-    folder.options.target = target;
+    folder.aim(target);
     folder.options.qat.enabled = std::string(target) != "F32";
     Subject subject = fresh_subject();
     const RunResult result = run_training(subject, folder.options, pool, {}, kNever);

@@ -44,46 +44,70 @@ Var fake_quantise(Tape<T>& tape, Var weight, std::span<const T> quantised,
 }
 
 template <typename T>
-Var lsq_quantise(Tape<T>& tape, Var weight, Var log_steps, size_t group, int q_min, int q_max) {
+Var lsq_quantise(Tape<T>& tape, Var weight, Var log_steps, size_t group, int q_min, int q_max,
+                 std::span<const T> stored) {
   const Shape shape = tape.shape(weight);
   const size_t n_groups = (shape.n_columns + group - 1) / group;
-  RUVLLM_ASSERT(tape.shape(log_steps) == (Shape{shape.n_rows, n_groups}) && q_min < 0 && q_max > 0);
+  const size_t n_steps = tape.shape(log_steps).n_values();
+  const bool is_single = n_steps == 1;
+  RUVLLM_ASSERT((is_single || n_steps == shape.n_rows * n_groups) && q_min < 0 && q_max > 0);
+  RUVLLM_ASSERT(stored.empty() || stored.size() == shape.n_values());
+  const auto step_of = [&tape, log_steps, is_single, n_groups](size_t row, size_t g) {
+    return std::exp(tape.value(log_steps)[is_single ? 0 : row * n_groups + g]);
+  };
   const Var y = tape.make(shape, tape.needs_gradient(weight) || tape.needs_gradient(log_steps));
-  for_each_row(tape, shape.n_rows, [&](size_t row) {
-    for (size_t column = 0; column < shape.n_columns; ++column) {
-      const T step = std::exp(tape.value(log_steps)[row * n_groups + column / group]);
-      const T level = std::clamp(std::nearbyint(tape.value(weight)[row * shape.n_columns + column] / step),
-                                 static_cast<T>(q_min), static_cast<T>(q_max));
-      tape.value(y)[row * shape.n_columns + column] = step * level;
-    }
-  });
+  if (!stored.empty()) {
+    std::copy(stored.begin(), stored.end(), tape.value(y).begin());
+  } else {
+    for_each_row(tape, shape.n_rows, [&](size_t row) {
+      for (size_t column = 0; column < shape.n_columns; ++column) {
+        const T step = step_of(row, column / group);
+        const T level = std::clamp(std::nearbyint(tape.value(weight)[row * shape.n_columns + column] / step),
+                                   static_cast<T>(q_min), static_cast<T>(q_max));
+        tape.value(y)[row * shape.n_columns + column] = step * level;
+      }
+    });
+  }
   if (!tape.needs_gradient(y)) return y;
-  tape.on_backward([&tape, weight, log_steps, y, shape, group, n_groups, q_min, q_max] {
+  tape.on_backward([&tape, weight, log_steps, y, shape, group, n_groups, is_single, step_of, q_min, q_max] {
+    const std::span<T> sums = tape.scratch(shape.n_rows * n_groups);  // d loss / d step, group by group
     for_each_row(tape, shape.n_rows, [&](size_t row) {
       for (size_t g = 0; g < n_groups; ++g) {
         const size_t first = row * shape.n_columns + g * group;
         const size_t last = std::min(first + group, (row + 1) * shape.n_columns);
-        const T step = std::exp(tape.value(log_steps)[row * n_groups + g]);
-        T step_gradient = 0;
+        const T step = step_of(row, g);
+        T sum = 0;
         for (size_t i = first; i < last; ++i) {
           const T ratio = tape.value(weight)[i] / step, rounded = std::nearbyint(ratio);
           const bool inside = rounded >= static_cast<T>(q_min) && rounded <= static_cast<T>(q_max);
           const T dy = tape.gradient(y)[i];
           if (inside && tape.needs_gradient(weight)) tape.gradient(weight)[i] += dy;
-          step_gradient += dy * (inside ? rounded - ratio : static_cast<T>(rounded < 0 ? q_min : q_max));
+          sum += dy * (inside ? rounded - ratio : static_cast<T>(rounded < 0 ? q_min : q_max));
         }
-        if (tape.needs_gradient(log_steps))  // d exp(l) / dl = step
-          tape.gradient(log_steps)[row * n_groups + g] +=
-              step_gradient * step / std::sqrt(static_cast<T>(last - first) * static_cast<T>(q_max));
+        sums[row * n_groups + g] = sum;
       }
     });
+    if (!tape.needs_gradient(log_steps)) return;
+    const auto add = [&](size_t i, T sum, T step, size_t n_values) {  // d exp(l) / dl = step
+      tape.gradient(log_steps)[i] += sum * step / std::sqrt(static_cast<T>(n_values) * static_cast<T>(q_max));
+    };
+    if (is_single) {
+      T sum = 0;
+      for (const T part : sums) sum += part;
+      add(0, sum, step_of(0, 0), shape.n_values());
+      return;
+    }
+    for (size_t row = 0; row < shape.n_rows; ++row)
+      for (size_t g = 0; g < n_groups; ++g)
+        add(row * n_groups + g, sums[row * n_groups + g], step_of(row, g),
+            std::min(group, shape.n_columns - g * group));
   });
   return y;
 }
 
 #define INSTANTIATE(T)                                                                            \
   template Var fake_quantise(Tape<T>&, Var, std::span<const T>, const StraightThroughArguments&); \
-  template Var lsq_quantise(Tape<T>&, Var, Var, size_t, int, int);
+  template Var lsq_quantise(Tape<T>&, Var, Var, size_t, int, int, std::span<const T>);
 INSTANTIATE(float)
 INSTANTIATE(double)
 #undef INSTANTIATE

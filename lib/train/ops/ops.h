@@ -120,10 +120,12 @@ Var fake_quantise(Tape<T>& tape, Var weight, std::span<const T> quantised,
 
 /// Learned step sizes (Esser et al. 2020): groups of `group` values of a row (the last may be shorter) share
 /// a step s = exp(log_step), so that it stays positive; q = s * clamp(round(w / s), q_min, q_max). The step's
-/// gradient is (round(w / s) - w / s, or the bound outside) * g, over sqrt(n * q_max) for the n values of a
-/// group. log_steps: (rows, groups in a row).
+/// gradient is (round(w / s) - w / s, or the bound outside) * g, over sqrt(n * q_max) for the n values that
+/// share it. log_steps: one for each group, row by row, or a single one for the whole matrix. `stored`, where
+/// not empty, is what q becomes in a file, whose steps are rounded; gradients don't see the difference.
 template <typename T>
-Var lsq_quantise(Tape<T>& tape, Var weight, Var log_steps, size_t group, int q_min, int q_max);
+Var lsq_quantise(Tape<T>& tape, Var weight, Var log_steps, size_t group, int q_min, int q_max,
+                 std::span<const T> stored = {});
 
 // ---- loss.cpp
 
@@ -135,6 +137,19 @@ Var cross_entropy(Tape<T>& tape, Var logits, std::span<const int32_t> targets);
 template <typename T>
 Var distillation(Tape<T>& tape, Var student, std::span<const T> teacher, T temperature,
                  std::span<const uint8_t> mask);
+/// What is known of a teacher's rows: the k likeliest ids of each with their log-probabilities, and that of
+/// the rest together.
+template <typename T>
+struct TopK {
+  size_t k;
+  std::span<const int32_t> ids;          // (rows, k)
+  std::span<const T> log_probabilities;  // (rows, k)
+  std::span<const T> log_tails;          // (rows)
+};
+/// distillation() where only so much of the teacher is known, at this temperature; the rest is one bucket.
+template <typename T>
+Var distillation_top_k(Tape<T>& tape, Var student, const TopK<T>& teacher, T temperature,
+                       std::span<const uint8_t> mask);
 /// Mean over rows of weight[row] * (1 - cos(student row, teacher row)); cos = 0 where a norm is below 1e-10.
 /// 1 x 1.
 template <typename T>
