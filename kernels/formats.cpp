@@ -4,6 +4,7 @@
 #include "kernels/formats/kquants.h"
 #include "kernels/formats/legacy.h"
 #include "kernels/formats/microscale.h"
+#include "kernels/formats/piq.h"
 #include "kernels/formats/ternary.h"
 #include "kernels/kernels.h"
 #include "kernels/scalar/definition.h"
@@ -25,7 +26,8 @@ constexpr bool is_float(Format format) {
 }
 
 constexpr Traits kTraits[] = {
-#define FORMAT(id, name, text, values, bytes) {Format::name, text, values, bytes, !is_float(Format::name)},
+#define FORMAT(id, name, text, values, bytes) \
+  {Format::name, text, values, bytes, !is_float(Format::name), id >= ByFormat<int>::kFirstOwn},
 #include "kernels/formats.def"
 #undef FORMAT
 };
@@ -58,6 +60,14 @@ const Traits* find_format(const char* name) {
   for (const Traits& row : kTraits)
     if (strcasecmp(row.name, name) == 0) return &row;
   return nullptr;
+}
+
+size_t row_bytes(const Traits& shape, size_t n_values) {
+  const size_t whole = n_values / shape.block_values * shape.block_bytes,
+               left = n_values % shape.block_values;
+  if (left == 0 || !shape.has_grid) return whole;
+  return whole + sizeof(uint16_t) +
+         (grid_levels(shape.format) == 8 ? code_bytes<3>(left) : code_bytes<2>(left));
 }
 
 const Unpack& unpack_of(Format format) { return definition_of(format).unpack; }

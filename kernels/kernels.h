@@ -41,6 +41,10 @@ enum class Format : uint32_t {
 inline constexpr size_t kPanelRows = 16;
 /// Activations are quantised in blocks of this many values.
 inline constexpr size_t kActivationBlock = 32;
+/// Blocks of activations of a row; the last may be filled up with zeros.
+inline size_t activation_blocks(size_t n_columns) {
+  return (n_columns + kActivationBlock - 1) / kActivationBlock;
+}
 /// Activation rows that lie interleaved in a group (a register tile's rows); the last group may have fewer.
 inline constexpr size_t kGroupRows = 6;
 
@@ -51,7 +55,19 @@ struct Traits {
   size_t block_values;
   size_t block_bytes;
   bool is_quantised;  ///< needs int8 activations; F32, F16, BF16 take f32 ones
+  bool has_grid;      ///< ours (PIQ): a Grid says what codes stand for, and a row's last block may be shorter
 };
+
+/// What the codes of a PIQ tensor stand for: value = alpha of the block * unit * levels[code]. Levels rise
+/// from code to code; formats of two bits have four.
+struct Grid {
+  int8_t levels[8];
+  float unit;
+};
+/// The uniform grid of a PIQ format: levels -4 .. 3 or -2 .. 1, steps of alpha * pi / k.
+Grid uniform_grid(Format format, int k = 4);
+/// Number of levels of a format with a grid: 4 or 8.
+int grid_levels(Format format);
 
 /// All formats, in the order of formats.def.
 const Traits* all_formats(size_t* n_formats);
@@ -60,6 +76,18 @@ const Traits* find_format(uint32_t id);
 /// By name, case-insensitively; nullptr where unknown.
 const Traits* find_format(const char* name);
 inline const Traits& traits(Format format) { return *find_format(static_cast<uint32_t>(format)); }
+/// Bytes of a row of n_values; any number where has_grid, else a multiple of the block.
+size_t row_bytes(const Traits& shape, size_t n_values);
+
+/// One T for each format, by its id: ids of ggml's first, then ours.
+template <class T>
+struct ByFormat {
+  static constexpr uint32_t kFirstOwn = 1000, kOwn = 6, kGgml = 64;
+  T rows[kGgml + kOwn];
+  static constexpr uint32_t place(uint32_t id) { return id < kFirstOwn ? id : kGgml + (id - kFirstOwn); }
+  T& operator[](uint32_t id) { return rows[place(id)]; }
+  const T& operator[](uint32_t id) const { return rows[place(id)]; }
+};
 
 /// 32 activations as integers: value = scale * quant. One cache line, so that whatever a product needs lies
 /// together.
@@ -82,8 +110,8 @@ struct WideActivationBlock {
 /// ones.
 ///
 /// Blocks of the rows of a group lie side by side: block b of row r of n is number
-/// first * n_columns / 32 + b * n_group + (r - first), where first = r - r % kGroupRows, n_group =
-/// min(kGroupRows, n - first).
+/// first * activation_blocks(n_columns) + b * n_group + (r - first), where first = r - r % kGroupRows,
+/// n_group = min(kGroupRows, n - first).
 struct Activations {
   size_t n_rows = 0;
   size_t n_columns = 0;
@@ -99,16 +127,19 @@ inline size_t group_rows(size_t n_rows, size_t row) {
 }
 /// Where block 0 of a row is; the row's others follow group_rows() apart.
 inline size_t first_block_of(size_t n_columns, size_t row) {
-  return row / kGroupRows * kGroupRows * (n_columns / kActivationBlock) + row % kGroupRows;
+  return row / kGroupRows * kGroupRows * activation_blocks(n_columns) + row % kGroupRows;
 }
+
+/// How much an encoder searches; formats that are defined by their bytes don't.
+enum class Search { fast, best };
 
 /// What a set does with one weight format. `panel` is kPanelRows rows of n_columns values, interleaved.
 struct FormatKernels {
   /// Blocks as they lie in a file to f32, equal to ggml's reference to the bit. n_values: a multiple of the
-  /// block.
+  /// block; where has_grid, one row of any length, on the uniform grid.
   void (*decode)(const void* blocks, float* values, size_t n_values);
 
-  /// Bytes of a panel of n_columns (equal to 16 rows in the file: interleaving changes no size).
+  /// Bytes of a panel of n_columns: 16 rows in the file, of n_columns rounded up to 32 where has_grid.
   /// Interleaves n_rows <= 16 file rows, row_bytes apart, into a panel; missing rows become zero.
   void (*interleave)(const void* rows, size_t row_bytes, size_t n_rows, size_t n_columns, void* panel);
 
@@ -117,6 +148,18 @@ struct FormatKernels {
   /// has room for n_panels * 16 columns (padding rows give zero).
   void (*matmul)(const void* panels, size_t panel_bytes, size_t n_panels, const Activations& x, float* out,
                  size_t out_stride, void* scratch);
+};
+
+/// The same for the formats that have a grid, on any of its grids.
+struct GridKernels {
+  /// One row.
+  void (*decode)(const void* blocks, float* values, size_t n_values, const Grid& grid);
+  /// One row; like KernelSet::encode, with the levels and the unit of `grid`. Alphas are positive.
+  void (*encode)(const float* values, const float* importance, size_t n_values, void* blocks,
+                 const Grid& grid, Search effort);
+  /// As FormatKernels::matmul.
+  void (*matmul)(const void* panels, size_t panel_bytes, size_t n_panels, const Activations& x, float* out,
+                 size_t out_stride, void* scratch, const Grid& grid);
 };
 
 /// One page (or a contiguous run) of keys and values of one KV head, for attention.
@@ -132,19 +175,18 @@ struct GemmKernel {
   void (*tile)(size_t depth, const float* a, const float* b, float* c, size_t c_stride, bool accumulate);
 };
 
-/// How much an encoder searches; formats that are defined by their bytes don't.
-enum class Search { fast, best };
-
 struct KernelSet {
   const char* name;  ///< "scalar", "avx2", "avx512", "neon"
 
   /// f32 to blocks, by ggml id like `formats`: makes sum of importance * (decoded - value)^2 small.
   /// `importance` has a weight >= 0 for each value, or is null: all weigh the same. n_values: a multiple of
-  /// the block; values are finite. Every set writes the same bytes.
-  void (*encode[64])(const float* values, const float* importance, size_t n_values, void* blocks,
-                     Search effort);
+  /// the block (has_grid: one row); values are finite. Every set writes the same bytes.
+  using Encode = void (*)(const float* values, const float* importance, size_t n_values, void* blocks,
+                          Search effort);
+  ByFormat<Encode> encode;
 
-  FormatKernels formats[64];  ///< by ggml id; ids that are not in formats.def are empty
+  ByFormat<FormatKernels> formats;  ///< ids that are not in formats.def are empty
+  ByFormat<GridKernels> on_grid;    ///< only of formats with a grid
   const FormatKernels& operator[](Format format) const { return formats[static_cast<uint32_t>(format)]; }
 
   /// Bytes of scratch one worker needs for matmul, 64-byte aligned.
@@ -152,7 +194,7 @@ struct KernelSet {
 
   /// x to integers, in blocks of 32: scale = max|x| / limit, quant = round to nearest even of x * (limit /
   /// max|x|); limit is 127, or 32639 (= 256 * 127 + 127) in wide blocks, both of whose planes stay within
-  /// -127 .. 127. Blocks are written `stride` blocks apart.
+  /// -127 .. 127. Blocks are written `stride` blocks apart; the last is filled up with zeros.
   void (*quantise)(const float* x, size_t n_columns, ActivationBlock* blocks, size_t stride);
   void (*quantise_wide)(const float* x, size_t n_columns, WideActivationBlock* blocks, size_t stride);
 
@@ -175,6 +217,9 @@ struct KernelSet {
   void (*scale)(float* x, float factor, size_t n);
   /// x = cap * tanh(x / cap)
   void (*soft_cap)(float* x, float cap, size_t n);
+  /// In place, x times the Hadamard matrix (Sylvester's) of `block` values, block by block and unscaled.
+  /// `block`: a power of two that divides n. Sums and differences of values 1 apart come first, then 2, 4 ...
+  void (*hadamard)(float* x, size_t n, size_t block);
   /// In place, max-subtracted. Any n >= 1.
   void (*softmax)(float* x, size_t n);
 

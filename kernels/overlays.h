@@ -7,6 +7,7 @@ namespace ruvllm::kernels {
 
 void overlay_scalar(KernelSet& set);
 void overlay_scalar_matmul(KernelSet& set);  // part of overlay_scalar
+void overlay_scalar_piq(KernelSet& set);     // part of overlay_scalar
 void overlay_scalar_encode(KernelSet& set);  // part of overlay_scalar
 void overlay_scalar_limits(KernelSet& set);  // part of overlay_scalar
 void overlay_avx2(KernelSet& set);

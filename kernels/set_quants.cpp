@@ -2,6 +2,7 @@
 
 #include "kernels/formats/kquants.h"
 #include "kernels/formats/legacy.h"
+#include "kernels/formats/piq.h"
 #include "kernels/formats/ternary.h"
 
 #include <string.h>
@@ -67,6 +68,19 @@ void set_blocks(const int8_t* quants, size_t n_values, void* blocks) {
   }
 }
 
+/// A row of a format with a grid: codes from 0 on.
+template <class Block>
+void set_codes(const int8_t* quants, size_t n_values, void* blocks) {
+  uint8_t* block = static_cast<uint8_t*>(blocks);
+  for (size_t first = 0; first < n_values; first += Block::kValues, block += sizeof(Block)) {
+    const size_t n = n_values - first < Block::kValues ? n_values - first : Block::kValues;
+    uint8_t codes[Block::kValues];
+    for (size_t i = 0; i < n; ++i)
+      codes[i] = static_cast<uint8_t>(quants[first + i] + (1 << Block::kBits) / 2);
+    pack_codes<Block::kBits>(codes, n, block + sizeof(uint16_t));
+  }
+}
+
 struct Row {
   Format format;
   QuantRange range;
@@ -74,12 +88,15 @@ struct Row {
 };
 
 constexpr Row kRows[] = {
-    {Format::Q4_0, {-8, 7}, set_blocks<BlockQ4_0>},     {Format::Q4_1, {0, 15}, set_blocks<BlockQ4_1>},
-    {Format::Q5_0, {-16, 15}, set_blocks<BlockQ5_0>},   {Format::Q5_1, {0, 31}, set_blocks<BlockQ5_1>},
-    {Format::Q8_0, {-127, 127}, set_blocks<BlockQ8_0>}, {Format::Q2_K, {0, 3}, set_blocks<BlockQ2_K>},
-    {Format::Q3_K, {-4, 3}, set_blocks<BlockQ3_K>},     {Format::Q4_K, {0, 15}, set_blocks<BlockQ4_K>},
-    {Format::Q5_K, {0, 31}, set_blocks<BlockQ5_K>},     {Format::Q6_K, {-32, 31}, set_blocks<BlockQ6_K>},
-    {Format::TQ2_0, {-1, 1}, set_blocks<BlockTQ2_0>},
+    {Format::Q4_0, {-8, 7}, set_blocks<BlockQ4_0>},      {Format::Q4_1, {0, 15}, set_blocks<BlockQ4_1>},
+    {Format::Q5_0, {-16, 15}, set_blocks<BlockQ5_0>},    {Format::Q5_1, {0, 31}, set_blocks<BlockQ5_1>},
+    {Format::Q8_0, {-127, 127}, set_blocks<BlockQ8_0>},  {Format::Q2_K, {0, 3}, set_blocks<BlockQ2_K>},
+    {Format::Q3_K, {-4, 3}, set_blocks<BlockQ3_K>},      {Format::Q4_K, {0, 15}, set_blocks<BlockQ4_K>},
+    {Format::Q5_K, {0, 31}, set_blocks<BlockQ5_K>},      {Format::Q6_K, {-32, 31}, set_blocks<BlockQ6_K>},
+    {Format::TQ2_0, {-1, 1}, set_blocks<BlockTQ2_0>},    {Format::PIQ2, {-2, 1}, set_codes<BlockPIQ2>},
+    {Format::PIQ3, {-4, 3}, set_codes<BlockPIQ3>},       {Format::PIQ2_64, {-2, 1}, set_codes<BlockPIQ2_64>},
+    {Format::PIQ3_64, {-4, 3}, set_codes<BlockPIQ3_64>}, {Format::PIQ2_32, {-2, 1}, set_codes<BlockPIQ2_32>},
+    {Format::PIQ3_32, {-4, 3}, set_codes<BlockPIQ3_32>},
 };
 
 const Row* find_row(Format format) {

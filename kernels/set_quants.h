@@ -17,8 +17,8 @@ struct QuantRange {
 /// nullptr where quants can't be set one by one.
 const QuantRange* quant_range(Format format);
 
-/// Writes n_values (a multiple of the block) quants, each in the range, into blocks that have their scales
-/// already.
+/// Writes n_values (a multiple of the block; one row where the format has a grid, which is uniform) quants,
+/// each in the range, into blocks that have their scales already.
 void set_quants(Format format, const int8_t* quants, size_t n_values, void* blocks);
 
 }  // namespace ruvllm::kernels

@@ -15,7 +15,8 @@ namespace ruvllm::kernels {
 
 struct Unpack {
   /// n_values (a multiple of the block) quants; n_values / sub_block scales, and mins where has_min. `blocks`
-  /// need not be aligned. `mins` may be null where the format has none.
+  /// need not be aligned. `mins` may be null where the format has none. Where has_grid: one row of any
+  /// length, on the uniform grid.
   void (*unpack)(const void* blocks, size_t n_values, int8_t* quants, float* scales, float* mins);
   int sub_block;  ///< 16 or 32
   bool has_min;

@@ -9,6 +9,7 @@ int main(int argc, char** argv) {
   using namespace ruvllm;
   std::string model;
   kv::KvFormat kv_format = kv::KvFormat::f16;
+  std::string quantize_on_load;
   bench::PerplexityOptions perplexity;
   bench::SpeedOptions speed;
   cli::App app;
@@ -20,11 +21,13 @@ int main(int argc, char** argv) {
   app.add_options = [&](CLI::App& command) {
     cli::add_model_argument(command, model);
     cli::add_kv_type_option(command, kv_format);
+    cli::add_quantize_on_load_option(command, quantize_on_load);
     bench::add_speed_options(command, speed);
     bench::add_perplexity_options(command, perplexity);
   };
   app.run = [&](const cli::CommonOptions& common) {
     perplexity.kv_format = kv_format;
+    perplexity.quantize_on_load = speed.quantize_on_load = quantize_on_load;
     if (!perplexity.file.empty()) return bench::run_perplexity(model, perplexity, common);
     return bench::run_speed(model, speed, kv_format, common);
   };

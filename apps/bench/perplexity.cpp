@@ -81,7 +81,7 @@ void add_perplexity_options(CLI::App& command, PerplexityOptions& options) {
 int run_perplexity(const std::string& model, const PerplexityOptions& options,
                    const cli::CommonOptions& common) {
   const std::string text = read_file(options.file, limits::kPromptBytes);
-  const cli::LoadedModel loaded = cli::load_model(model, common);
+  const cli::LoadedModel loaded = cli::load_model(model, common, options.quantize_on_load);
   cli::Progress progress(common, "scoring", cli::ProgressUnit::items);
   engine::EvaluationOptions evaluation;
   evaluation.context = options.context;

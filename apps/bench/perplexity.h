@@ -14,6 +14,7 @@ struct PerplexityOptions {
   std::string reference;  ///< --kl-against
   uint32_t context = 512;
   kv::KvFormat kv_format = kv::KvFormat::f16;
+  std::string quantize_on_load;  ///< a type for the model's weights, not for the reference's
   std::optional<double> max_perplexity;
   std::optional<double> max_kl;
 };

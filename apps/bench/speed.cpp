@@ -64,7 +64,7 @@ void remeasure(Pools& pools) {
 std::vector<SpeedRow> measure(const std::string& model, const SpeedOptions& options, kv::KvFormat kv_format,
                               const cli::CommonOptions& common) {
   const std::vector<SpeedTest> tests = plan_tests(options, common);
-  Subject subject(model, common.threads, kv_format, common);
+  Subject subject(model, options.quantize_on_load, common.threads, kv_format, common);
   Pools pools;
   std::vector<SpeedRow> rows;
   for (const SpeedTest& test : tests) {

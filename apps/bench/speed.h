@@ -30,6 +30,7 @@ struct SpeedOptions {
   std::string versus;
   std::filesystem::path save_synthetic;
   bool kernels = false;
+  std::string quantize_on_load;  ///< a type; empty: weights as they are
 };
 
 /// One kind of work: exactly one of n_prompt and n_generated is not 0.

@@ -2,8 +2,8 @@
 
 #include "base/error.h"
 #include "base/random.h"
+#include "cli/load_model.h"
 #include "cli/model_options.h"
-#include "cli/progress.h"
 #include "model/hparams.h"
 #include "model/weights.h"
 #include "synthetic.h"
@@ -45,8 +45,8 @@ uint64_t step_bytes(const model::Model& model) {
 
 }  // namespace
 
-Subject::Subject(const std::string& reference, int n_threads, kv::KvFormat kv_format,
-                 const cli::CommonOptions& common)
+Subject::Subject(const std::string& reference, const std::string& quantize_on_load, int n_threads,
+                 kv::KvFormat kv_format, const cli::CommonOptions& common)
     : kv_format_(kv_format) {
   std::shared_ptr<const format::ModelFile> file;
   if (is_synthetic(reference)) {
@@ -57,15 +57,10 @@ Subject::Subject(const std::string& reference, int n_threads, kv::KvFormat kv_fo
     file = format::open_model_file(path);
     name_ = path.filename().string();
   }
-  type_ = main_type(*file);
-  file_bytes_ = file->file_bytes();
   ThreadPool pool(n_threads);
-  cli::Progress progress(common, "loading " + name_);
-  model_ = model::Model::load(file, pool, [&](uint64_t done, uint64_t total) {
-    cli::throw_if_interrupted();
-    progress.update(done, total);
-  });
-  progress.finish();
+  model_ = cli::pack_model(file, name_, pool, common, quantize_on_load);
+  type_ = quantize_on_load.empty() ? main_type(*file) : quantize_on_load;
+  file_bytes_ = quantize_on_load.empty() ? file->file_bytes() : model_->weight_bytes();
 }
 
 std::string Subject::type() const { return type_; }

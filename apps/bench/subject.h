@@ -16,8 +16,8 @@ namespace ruvllm::bench {
 class Subject {
  public:
   /// A model reference, or synthetic:SHAPE:TYPE.
-  Subject(const std::string& reference, int n_threads, kv::KvFormat kv_format,
-          const cli::CommonOptions& common);
+  Subject(const std::string& reference, const std::string& quantize_on_load, int n_threads,
+          kv::KvFormat kv_format, const cli::CommonOptions& common);
 
   const std::string& name() const { return name_; }
   std::string type() const;  ///< "Q4_K": the type that most bytes are in

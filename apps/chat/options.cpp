@@ -65,6 +65,7 @@ void add_options(CLI::App& command, Options& options) {
       ->capture_default_str()
       ->check(cli::between(1, 1 << 20));
   cli::add_kv_type_option(command, options.kv_format);
+  cli::add_quantize_on_load_option(command, options.quantize_on_load);
 }
 
 }  // namespace ruvllm::chat

@@ -24,6 +24,7 @@ struct Options {
   bool ignore_eos = false;
   std::vector<std::string> stop;
   kv::KvFormat kv_format = kv::KvFormat::f16;
+  std::string quantize_on_load;  ///< a type; empty: weights as they are
   uint32_t chunk = 512;
   cli::SamplingOptions sampling;
 

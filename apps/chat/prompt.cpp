@@ -35,7 +35,7 @@ PromptMaker::PromptMaker(const cli::LoadedModel& loaded, const Options& options)
 
 cli::LoadedModel load_chat_model(const std::string& reference, const Options& options,
                                  const cli::CommonOptions& common) {
-  cli::LoadedModel loaded = cli::load_model(reference, common);
+  cli::LoadedModel loaded = cli::load_model(reference, common, options.quantize_on_load);
   if (!options.raw && options.chat_format.empty()) cli::add_chat_template(loaded, common);
   return loaded;
 }

@@ -35,6 +35,7 @@ struct Options {
   std::string model;
   std::string tokens;
   kv::KvFormat kv_format = kv::KvFormat::f16;
+  std::string quantize_on_load;
   uint32_t n_context = 0;  ///< 0: as many as there are tokens
   uint32_t chunk = 512;
   std::string out;
@@ -142,7 +143,7 @@ void write_rows(const cli::LoadedModel& loaded, const std::vector<text::TokenId>
 }
 
 int run(Options options, const cli::CommonOptions& common) {
-  const cli::LoadedModel loaded = cli::load_model(options.model, common);
+  const cli::LoadedModel loaded = cli::load_model(options.model, common, options.quantize_on_load);
   const auto tokens = cli::parse_token_list(options.tokens, loaded.tokenizer->n_tokens(), "--tokens");
   if (tokens.empty()) throw Error(Errc::usage, "which tokens? --tokens ID,ID,...");
   if (options.n_context != 0 && tokens.size() > options.n_context)
@@ -181,6 +182,7 @@ Inspection add_logits(CLI::App& inspect) {
       ->type_name("N")
       ->check(cli::between(1, static_cast<double>(limits::kContextTokens)));
   cli::add_kv_type_option(*command, options->kv_format);
+  cli::add_quantize_on_load_option(*command, options->quantize_on_load);
   return {command, [options](const cli::CommonOptions& common) { return run(*options, common); }};
 }
 

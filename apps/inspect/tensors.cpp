@@ -9,7 +9,6 @@
 #include "cli/table.h"
 #include "format/model_file.h"
 #include "inspect.h"
-#include "tensor/ops.h"
 
 #include <unistd.h>
 
@@ -60,21 +59,28 @@ struct Statistics {
   }
 };
 
-// The values of a tensor as f32, a slice at a time, so that no tensor is held twice.
+// The values of a tensor as f32, some rows or a part of a long one at a time, so that no tensor is held
+// twice.
 void decode_slices(const format::Tensor& tensor,
                    const std::function<void(std::span<const float>)>& on_slice) {
-  const auto& traits = tensor::traits(tensor.format);
-  const uint64_t slice_values = 65'536 / traits.block_values * traits.block_values;
-  const uint64_t n_values = tensor.n_values();
+  constexpr uint64_t kSliceValues = 65'536;  // whole blocks
+  const uint64_t n_values = tensor.n_values(), n_columns = tensor.n_columns();
+  const uint64_t slice_rows = std::max<uint64_t>(1, kSliceValues / n_columns);
   std::vector<float> values;
-  for (uint64_t first = 0; first < n_values; first += slice_values) {
+  const auto decode = [&](uint64_t first, uint64_t n) {
     cli::throw_if_interrupted();
-    values.resize(std::min(slice_values, n_values - first));
-    const auto bytes = tensor.bytes.subspan(first / traits.block_values * traits.block_bytes,
-                                            values.size() / traits.block_values * traits.block_bytes);
-    tensor::decode_values(tensor.format, bytes, values);
+    values.resize(n);
+    tensor.decode(first, values);
     on_slice(values);
+  };
+  if (n_columns <= kSliceValues) {
+    for (uint64_t first = 0; first < n_values; first += slice_rows * n_columns)
+      decode(first, std::min(slice_rows * n_columns, n_values - first));
+    return;
   }
+  for (uint64_t row = 0; row < n_values; row += n_columns)
+    for (uint64_t first = 0; first < n_columns; first += kSliceValues)
+      decode(row + first, std::min(kSliceValues, n_columns - first));
 }
 
 Statistics statistics_of(const format::Tensor& tensor) {

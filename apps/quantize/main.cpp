@@ -11,11 +11,13 @@
 #include "engine/calibrate.h"
 #include "options.h"
 #include "quant/budget.h"
+#include "quant/incoherence.h"
 #include "quant/partial_file.h"
 #include "quant/quantize_model.h"
 #include "report.h"
 #include "solvers.h"
 
+#include <algorithm>
 #include <chrono>
 #include <filesystem>
 #include <optional>
@@ -109,31 +111,71 @@ uint64_t tensor_budget(const Options& options, const format::ModelFile& source, 
   return target - rest;
 }
 
-quant::Plan make_plan(const Options& options, const cli::CommonOptions& common,
-                      const format::ModelFile& source, const Guide& guide, ThreadPool& pool) {
+/// The scales of --method awq.
+quant::Folding make_folding(const Options& options, const cli::CommonOptions& common,
+                            const format::ModelFile& source, std::span<const quant::Choice> choices,
+                            const Guide& guide, ThreadPool& pool) {
+  if (options.method != "awq") return {};
+  cli::Progress progress(common, "looking for scales", cli::ProgressUnit::items);
+  return quant::choose_folding(source, choices, guide.importance, pool, [&](uint64_t done, uint64_t total) {
+    cli::throw_if_interrupted();
+    progress.update(done, total);
+  });
+}
+
+/// How matrices in our own formats are to be stored.
+format::OwnFormats make_own_formats(const Options& options, const cli::CommonOptions& common,
+                                    const format::ModelFile& source, std::span<const quant::Choice> choices,
+                                    const quant::Folding& folding, const Guide& guide, ThreadPool& pool) {
+  const bool is_any = std::ranges::any_of(
+      choices, [](const quant::Choice& choice) { return tensor::traits(choice.format).has_grid; });
+  if (options.incoherence && !is_any)
+    throw Error(Errc::usage, "--incoherence is for the types PIQ2 and PIQ3, and no tensor becomes one");
+  cli::Progress progress(common, "measuring rotations", cli::ProgressUnit::items);
+  return quant::choose_own_formats(source, choices, folding, guide.importance,
+                                   {options.incoherence, options.search == "best"}, pool,
+                                   [&](uint64_t done, uint64_t total) {
+                                     cli::throw_if_interrupted();
+                                     progress.update(done, total);
+                                   });
+}
+
+/// The plan, and what its tensors are multiplied by first.
+struct Job {
+  quant::Plan plan;
+  quant::Folding folding;
+};
+
+Job make_job(const Options& options, const cli::CommonOptions& common, const format::ModelFile& source,
+             const Guide& guide, ThreadPool& pool) {
   quant::Recipe recipe = make_recipe(options);
   recipe.guided = !guide.importance.empty();
   const uint64_t max_file_bytes =
       options.split_max_size.empty() ? 0 : parse_size("--split-max-size", options.split_max_size);
-  const auto plan_for = [&](std::vector<quant::Choice> choices, uint32_t file_type) {
-    return quant::plan_model(source, std::move(choices),
-                             {file_type, options.allow_requantize, max_file_bytes}, guide.importance,
-                             guide.provenance);
+  const auto job_for = [&](std::vector<quant::Choice> choices, uint32_t file_type) -> Job {
+    quant::Folding folding = make_folding(options, common, source, choices, guide, pool);
+    quant::PlanOptions how = {file_type, options.allow_requantize, max_file_bytes};
+    how.own = make_own_formats(options, common, source, choices, folding, guide, pool);
+    return {quant::plan_model(source, std::move(choices), how, guide.importance, guide.provenance),
+            std::move(folding)};
   };
-  quant::Plan plan = plan_for(quant::choose_formats(source, recipe), recipe.mix->file_type);
-  if (!options.has_target()) return plan;
+  if (!options.has_target()) return job_for(quant::choose_formats(source, recipe), recipe.mix->file_type);
+  const quant::Plan plan = quant::plan_model(
+      source, quant::choose_formats(source, recipe),
+      {recipe.mix->file_type, options.allow_requantize, max_file_bytes}, guide.importance, guide.provenance);
   cli::Progress progress(common, "measuring", cli::ProgressUnit::items);
   const uint64_t budget = tensor_budget(options, source, plan);
-  return plan_for(quant::choose_formats_for_size(source, recipe, guide.importance, budget, pool,
-                                                 [&](uint64_t done, uint64_t total) {
-                                                   cli::throw_if_interrupted();
-                                                   progress.update(done, total);
-                                                 }),
-                  kFileTypeOfNoName);
+  return job_for(quant::choose_formats_for_size(source, recipe, guide.importance, budget, pool,
+                                                [&](uint64_t done, uint64_t total) {
+                                                  cli::throw_if_interrupted();
+                                                  progress.update(done, total);
+                                                }),
+                 kFileTypeOfNoName);
 }
 
-void write(const Options& options, const cli::CommonOptions& common, const quant::Plan& plan,
-           const Guide& guide, const std::filesystem::path& output, ThreadPool& pool, Report& report) {
+void write(const Options& options, const cli::CommonOptions& common, const Job& job, const Guide& guide,
+           const std::filesystem::path& output, ThreadPool& pool, Report& report) {
+  const quant::Plan& plan = job.plan;
   cli::Progress progress(common, output.filename().string());
   quant::RunOptions how;
   how.effort = options.search == "best" ? quant::Search::best : quant::Search::fast;
@@ -146,13 +188,8 @@ void write(const Options& options, const cli::CommonOptions& common, const quant
     progress.finish();
     report.add_tensor(tensor.index, tensor.resumed ? std::nullopt : std::optional(tensor.relative_error));
   };
-  quant::Folding folding;
-  if (options.method == "awq") {
-    folding = quant::choose_folding(*plan.source, plan.choices, guide.importance, pool,
-                                    [&](uint64_t, uint64_t) { cli::throw_if_interrupted(); });
-    how.folding = &folding;
-    how.method = "awq";
-  }
+  how.folding = &job.folding;
+  how.method = options.method;
   std::optional<cli::LoadedModel> model;
   std::optional<Solvers> solvers;
   if (options.method == "gptq") {
@@ -166,7 +203,7 @@ void write(const Options& options, const cli::CommonOptions& common, const quant
   progress.finish();
   if (!options.verify) return;
   const std::vector<double> errors = quant::compare_tensors(
-      *plan.source, *format::open_model_file(plan.paths(output).front()), folding, pool);
+      *plan.source, *format::open_model_file(plan.paths(output).front()), job.folding, pool);
   for (size_t i = 0; i < errors.size(); ++i) report.add_tensor(i, errors[i]);
 }
 
@@ -195,7 +232,8 @@ int run(const Options& options, const cli::CommonOptions& common) {
   const std::shared_ptr<const format::ModelFile> source = format::open_model_file(input);
   const Guide guide = read_guide(options, common);
   ThreadPool pool(common.threads);
-  const quant::Plan plan = make_plan(options, common, *source, guide, pool);
+  const Job job = make_job(options, common, *source, guide, pool);
+  const quant::Plan& plan = job.plan;
   const double bits = plan.bits_per_weight();
   if (guide.importance.empty() && bits < 3.5)
     cli::warn(
@@ -211,7 +249,7 @@ int run(const Options& options, const cli::CommonOptions& common) {
   if (options.dry_run) {
     for (size_t i = 0; i < plan.tensors.size(); ++i) report.add_tensor(i, std::nullopt);
   } else {
-    write(options, common, plan, guide, output, pool, report);
+    write(options, common, job, guide, output, pool, report);
     if (!options.verify_text.empty())
       report.add_comparison(compare(options, common, plan.paths(output).front()));
   }

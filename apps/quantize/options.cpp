@@ -71,6 +71,10 @@ void add_how(CLI::App& command, Options& options) {
       ->check(CLI::IsMember({"rtn", "awq", "gptq"}))
       ->capture_default_str()
       ->group(group);
+  command
+      .add_flag("--incoherence", options.incoherence,
+                "Rotate PIQ2 and PIQ3 matrices at random where that lowers their error.")
+      ->group(group);
   command.add_option("--search", options.search, "How long to look for the best scales: fast or best.")
       ->type_name("fast|best")
       ->check(CLI::IsMember({"fast", "best"}))

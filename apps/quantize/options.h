@@ -17,6 +17,7 @@ struct Options {
   std::vector<std::string> tensor_rules;
   std::string output_type, embedding_type;
   bool pure = false;
+  bool incoherence = false;
   bool allow_requantize = false;
 
   std::string imatrix;

@@ -34,6 +34,7 @@ void Report::add_tensor(size_t index, std::optional<double> error) {
                  {"bytes", plan.n_bytes()}};
     if (error) json["error"] = *error;
     if (wanted) json["wanted"] = tensor::format_name(*wanted);
+    if (plan_.rotation_of(index) != nullptr) json["rotated"] = true;
     tensors_.push_back(std::move(json));
     return;
   }
@@ -41,6 +42,7 @@ void Report::add_tensor(size_t index, std::optional<double> error) {
                                  shape_text(plan.dimensions), tensor::format_name(source.format),
                                  tensor::format_name(plan.format), format_bytes(plan.n_bytes()));
   if (error) text += fmt::format("  error {:.3f} %", 100 * *error);
+  if (plan_.rotation_of(index) != nullptr) text += "  rotated";
   if (wanted)
     text += fmt::format("  (rows of {} don't divide into blocks of {})", source.n_columns(),
                         tensor::format_name(*wanted));

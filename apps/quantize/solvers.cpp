@@ -3,6 +3,7 @@
 #include "cli/progress.h"
 #include "engine/calibrate.h"
 #include "model/matrix_names.h"
+#include "quant/incoherence.h"
 
 #include <set>
 
@@ -52,13 +53,16 @@ void Solvers::gather(size_t first_index) {
 const quant::GptqSolver* Solvers::find(size_t index) {
   if (!is_solved(index)) return nullptr;
   const std::string input = input_of(index);
-  if (current_ != nullptr && current_input_ == input) return current_.get();
+  const tensor::Rotation* rotation = plan_.rotation_of(index);
+  if (current_ != nullptr && current_input_ == input && current_rotation_ == rotation) return current_.get();
   current_.reset();
   if (!hessians_.contains(input)) gather(index);
   const auto found = hessians_.find(input);
   if (found == hessians_.end()) return nullptr;  // the model has no such matrix: an unused tensor
-  current_ = std::make_unique<quant::GptqSolver>(found->second, *model_.pool);
+  current_ = std::make_unique<quant::GptqSolver>(
+      rotation != nullptr ? quant::rotate_hessian(found->second, *rotation) : found->second, *model_.pool);
   current_input_ = input;
+  current_rotation_ = rotation;
   return current_.get();
 }
 

@@ -35,6 +35,7 @@ class Solvers {
   const cli::CommonOptions& common_;
   std::map<std::string, quant::Hessian> hessians_;  // by the first tensor with the input
   std::string current_input_;
+  const tensor::Rotation* current_rotation_ = nullptr;
   std::unique_ptr<quant::GptqSolver> current_;
 };
 

@@ -5,6 +5,7 @@
 #include "kernels/lanes/encode_iquants.h"
 #include "kernels/lanes/encode_kquants.h"
 #include "kernels/lanes/encode_legacy.h"
+#include "kernels/lanes/encode_piq.h"
 
 namespace ruvllm::kernels {
 namespace {
@@ -26,9 +27,21 @@ constexpr auto encode_IQ2_XS = encode_grid_blocks<BlockIQ2_XS, kIq2xsShape>;
 constexpr auto encode_IQ2_S = encode_grid_blocks<BlockIQ2_S, kIq2sShape>;
 constexpr auto encode_IQ3_XXS = encode_grid_blocks<BlockIQ3_XXS, kIq3xxsShape>;
 constexpr auto encode_IQ3_S = encode_grid_blocks<BlockIQ3_S, kIq3sShape>;
+constexpr auto encode_PIQ2 = encode_uniform<BlockPIQ2, Format::PIQ2>;
+constexpr auto encode_PIQ3 = encode_uniform<BlockPIQ3, Format::PIQ3>;
+constexpr auto encode_PIQ2_64 = encode_uniform<BlockPIQ2_64, Format::PIQ2_64>;
+constexpr auto encode_PIQ3_64 = encode_uniform<BlockPIQ3_64, Format::PIQ3_64>;
+constexpr auto encode_PIQ2_32 = encode_uniform<BlockPIQ2_32, Format::PIQ2_32>;
+constexpr auto encode_PIQ3_32 = encode_uniform<BlockPIQ3_32, Format::PIQ3_32>;
+
+template <class Block>
+void overlay_encode_of(KernelSet& set, uint32_t id, KernelSet::Encode encode) {
+  set.encode[id] = encode;
+  if constexpr (requires { Block::kBits; }) set.on_grid[id].encode = encode_on_grid<Block>;
+}
 
 inline void overlay_encode(KernelSet& set) {
-#define FORMAT(id, name, text, values, bytes) set.encode[id] = encode_##name;
+#define FORMAT(id, name, text, values, bytes) overlay_encode_of<Block##name>(set, id, encode_##name);
 #include "kernels/formats.def"
 #undef FORMAT
 }

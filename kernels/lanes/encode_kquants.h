@@ -25,7 +25,9 @@ constexpr float kQ6Peaks[] = {-32.0f, -31.3f, -32.6f, -30.6f, -33.3f, 31.2f,  -2
                               -32.3f, -31.0f, -30.3f, 30.5f,  -29.5f, -28.9f, 31.6f,  -33.0f};
 
 constexpr ScaledEffort kFastScaled = {7, 1, 1, 2, 2};
-constexpr ScaledEffort kBestScaled = {16, 3, 16, 2, 10};
+// Errors jump about as d changes, so that only many of them come near the best there is (encode_test.cpp says
+// how near).
+constexpr ScaledEffort kBestScaled = {16, 3, 80, 2, 8, 0.006f};
 
 /// One block of 256 values: its d and scales, and its quants less quant_low.
 ScaledBlocks encode_scaled(const float* values, const float* importance, RoundTo quantise,
@@ -166,8 +168,9 @@ void fit_affine_blocks(const Tile<n>& tile, const AffineShape& shape, const Affi
                        const Reach& reach, AffineBlocks<n>& blocks) {
   const int n_blocks = 16 / shape.lanes;
   const Sixteen real_scales = real.scale, real_mins = real.min;
-  const int n_starts = best_effort ? 6 : 1;
-  const int n_rounds = best_effort ? 4 : 3;
+  // Starts of a best effort are a lattice: d and dmin stretch by themselves.
+  const int n_stretches = best_effort ? 8 : 1, n_starts = n_stretches * n_stretches;
+  const int n_rounds = best_effort ? 2 : 3;
   float least[2] = {0.0f, 0.0f};
   blocks.d = blocks.dmin = blocks.scales = blocks.mins = Sixteen(Wide(0.0f));
 
@@ -179,11 +182,12 @@ void fit_affine_blocks(const Tile<n>& tile, const AffineShape& shape, const Affi
         most_scale = real_scales[l] > most_scale ? real_scales[l] : most_scale;
         most_min = real_mins[l] > most_min ? real_mins[l] : most_min;
       }
-      // The largest becomes the highest integer; later starts let it overflow a little.
-      const float peak = shape.scale_peak * (1.0f + 0.04f * static_cast<float>(start));
+      // The largest becomes the highest integer; other starts let it overflow a little or stay below.
+      const float stretch = 0.03f * static_cast<float>(start % n_stretches - n_stretches / 4),
+                  min_stretch = 0.03f * static_cast<float>(start / n_stretches - n_stretches / 4);
       for (int l = b * shape.lanes; l < (b + 1) * shape.lanes; ++l) {
-        d[l] = round_to_f16(most_scale / peak);
-        dmin[l] = round_to_f16(most_min / peak);
+        d[l] = round_to_f16(most_scale / (shape.scale_peak * (1.0f + stretch)));
+        dmin[l] = round_to_f16(most_min / (shape.scale_peak * (1.0f + min_stretch)));
       }
     }
     AffineFit target = real;

@@ -25,6 +25,7 @@ struct ScaledEffort {
   int n_peaks, n_refinements;  ///< for the real scales
   int n_starts, n_rounds;      ///< steps d to begin with, and fits of each
   int reach;                   ///< integers on either side of the nearest
+  float start_step = 0.03f;    ///< by how much of itself the lowest integer moves from start to start
 };
 
 /// How a format without minimums counts.
@@ -81,7 +82,7 @@ ScaledBlocks fit_scaled(const Tile<n>& tile, const ScaledShape& shape, const flo
   float least[2] = {0.0f, 0.0f};
   for (int start = 0; start < effort.n_starts; ++start) {
     // The extreme scale becomes the lowest integer, or one of the next ones.
-    const float lowest = shape.scale_low * (1.0f - 0.03f * static_cast<float>(start));
+    const float lowest = shape.scale_low * (1.0f - effort.start_step * static_cast<float>(start));
     Sixteen d;
     for (int l = 0; l < 16; ++l)
       d[l] = round_to_f16(extreme_from(real_scales, l / shape.lanes * shape.lanes, shape.lanes) / lowest);

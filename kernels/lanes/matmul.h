@@ -2,6 +2,7 @@
 #pragma once
 
 #include "kernels/lanes/floats.h"
+#include "kernels/lanes/piq.h"
 #include "kernels/lanes/quantised.h"
 #include "kernels/lanes/unpack_grids.h"
 #include "kernels/lanes/unpack_plain.h"
@@ -12,15 +13,17 @@ namespace {
 size_t matmul_scratch_bytes(size_t, size_t n_rows) { return quantised_scratch_bytes(n_rows); }
 
 template <class F>
-constexpr auto matmul_of() {
-  if constexpr (requires { F::load_lanes; })
-    return matmul_float<F>;
+void overlay_format(KernelSet& set, uint32_t id) {
+  if constexpr (requires { F::kFormat; })
+    overlay_grid_format<F>(set);
+  else if constexpr (requires { F::load_lanes; })
+    set.formats[id].matmul = matmul_float<F>;
   else
-    return matmul_quantised<F>;
+    set.formats[id].matmul = matmul_quantised<F>;
 }
 
 void overlay_matmul(KernelSet& set) {
-#define FORMAT(id, name, text, values, bytes) set.formats[id].matmul = matmul_of<Lanes##name>();
+#define FORMAT(id, name, text, values, bytes) overlay_format<Lanes##name>(set, id);
 #include "kernels/formats.def"
 #undef FORMAT
   set.matmul_scratch_bytes = matmul_scratch_bytes;

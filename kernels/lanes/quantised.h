@@ -161,7 +161,7 @@ inline Sums part_of(const Sums& sums, size_t row, size_t panel) {
 template <class K>
 void multiply_chunk(const Chunk& chunk, size_t n_panels, const Activations& x, size_t first_block,
                     size_t n_blocks, const Sums& sums) {
-  const size_t group_pitch = kGroupRows * (x.n_columns / kActivationBlock);
+  const size_t group_pitch = kGroupRows * activation_blocks(x.n_columns);
   size_t n = 0;
   for (size_t row = 0; row < x.n_rows; row += n) {
     const size_t stride = group_rows(x.n_rows, row);
@@ -193,16 +193,21 @@ void multiply_chunk_wide(const Chunk& chunk, size_t n_panels, const Activations&
 /// How far ahead of unpacking weights are fetched: while codes are multiplied, memory goes on delivering.
 constexpr size_t kAhead = 8192;
 
-/// Columns k .. k + n - 1 of one panel.
+/// Columns k .. k + n - 1 of one panel. Where the format has a grid, the last block may be shorter.
 template <class F>
-inline void unpack_chunk(const uint8_t* panel, size_t k, size_t n, uint8_t* codes, float* scales,
-                         float* mins) {
+inline void unpack_chunk(const F& format, const uint8_t* panel, size_t k, size_t n, uint8_t* codes,
+                         float* scales, float* mins) {
   using Block = typename F::Block;
   for (size_t i = 0; i < n; i += Block::kValues) {
     const size_t at = i / Block::kSubBlock * 16;
     const uint8_t* block = panel + (k + i) / Block::kValues * sizeof(Block) * 16;
     for (size_t line = 0; line < sizeof(Block) * 16; line += 64) prefetch(block + kAhead + line);
-    F::unpack(block, codes + i * 16, scales + at, mins + at);
+    if constexpr (requires { format.grid; }) {
+      const size_t left = n - i < Block::kValues ? n - i : Block::kValues;
+      format.unpack(block, activation_blocks(left), codes + i * 16, scales + at);
+    } else {
+      F::unpack(block, codes + i * 16, scales + at, mins + at);
+    }
   }
 }
 
@@ -215,8 +220,8 @@ constexpr size_t kManyRows = 32;
 constexpr size_t kFewRows = 2;
 
 template <class F>
-void matmul_quantised(const void* panels, size_t panel_bytes, size_t n_panels, const Activations& x,
-                      float* out, size_t out_stride, void* scratch) {
+void multiply_quantised(const F& format, const void* panels, size_t panel_bytes, size_t n_panels,
+                        const Activations& x, float* out, size_t out_stride, void* scratch) {
   using Block = typename F::Block;
   using K = Kind<Block::kSubBlock, Block::kHasMin, F::kMost>;
   constexpr size_t kWidth = 16 * kTilePanels;
@@ -235,7 +240,7 @@ void matmul_quantised(const void* panels, size_t panel_bytes, size_t n_panels, c
         const size_t n_here = last - panel < at_once ? last - panel : at_once;
         for (size_t p = 0; p < n_here; ++p) {
           const uint8_t* bytes = static_cast<const uint8_t*>(panels) + (panel + p) * panel_bytes;
-          unpack_chunk<F>(bytes, k, n, chunk.codes[p], chunk.scales[p], chunk.mins[p]);
+          unpack_chunk(format, bytes, k, n, chunk.codes[p], chunk.scales[p], chunk.mins[p]);
         }
         float* of_panels = waiting + (panel - first) / kTilePanels * x.n_rows * kWidth;
         Sums sums = {k == 0 ? nullptr : of_panels, kWidth, of_panels, kWidth};
@@ -243,10 +248,16 @@ void matmul_quantised(const void* panels, size_t panel_bytes, size_t n_panels, c
           sums.to = out + panel * kPanelRows;
           sums.to_stride = out_stride;
         }
-        multiply_all(chunk, n_here, x, k / kActivationBlock, n / kActivationBlock, sums);
+        multiply_all(chunk, n_here, x, k / kActivationBlock, activation_blocks(n), sums);
       }
     }
   }
+}
+
+template <class F>
+void matmul_quantised(const void* panels, size_t panel_bytes, size_t n_panels, const Activations& x,
+                      float* out, size_t out_stride, void* scratch) {
+  multiply_quantised(F{}, panels, panel_bytes, n_panels, x, out, out_stride, scratch);
 }
 
 inline size_t quantised_scratch_bytes(size_t n_rows) {

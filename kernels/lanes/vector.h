@@ -6,6 +6,7 @@
 #pragma once
 
 #include "kernels/kernels.h"
+#include "kernels/lanes/hadamard.h"
 #include "kernels/lanes/maths.h"
 
 #include <math.h>
@@ -164,11 +165,21 @@ inline void count_block(const int32_t (&half_sums)[2], float block_scale, Activa
   block.scaled_sum = block_scale * static_cast<float>(half_sums[0] + half_sums[1]);
 }
 
+/// Block i of a row: where it lies, or a copy filled up with zeros where the row ends in it.
+inline const float* block_of_row(const float* x, size_t n_columns, size_t i, float* filled) {
+  const size_t first = i * kActivationBlock;
+  if (n_columns - first >= kActivationBlock) return x + first;
+  memset(filled, 0, kActivationBlock * sizeof(float));
+  memcpy(filled, x + first, (n_columns - first) * sizeof(float));
+  return filled;
+}
+
 void quantise(const float* x, size_t n_columns, ActivationBlock* blocks, size_t stride) {
-  for (size_t i = 0; i < n_columns / kActivationBlock; ++i) {
+  float filled[kActivationBlock];
+  for (size_t i = 0; i < activation_blocks(n_columns); ++i) {
     Ints quants[2];
     float block_scale;
-    round_block(x + i * kActivationBlock, 127.0f, quants, &block_scale);
+    round_block(block_of_row(x, n_columns, i, filled), 127.0f, quants, &block_scale);
     for (size_t half = 0; half < 2; ++half) store_bytes(blocks[i * stride].quants + 16 * half, quants[half]);
     const int32_t half_sums[2] = {sum_of_lanes(quants[0]), sum_of_lanes(quants[1])};
     count_block(half_sums, block_scale, blocks[i * stride]);
@@ -176,10 +187,11 @@ void quantise(const float* x, size_t n_columns, ActivationBlock* blocks, size_t 
 }
 
 void quantise_wide(const float* x, size_t n_columns, WideActivationBlock* blocks, size_t stride) {
-  for (size_t i = 0; i < n_columns / kActivationBlock; ++i) {
+  float filled[kActivationBlock];
+  for (size_t i = 0; i < activation_blocks(n_columns); ++i) {
     Ints quants[2];
     float block_scale;
-    round_block(x + i * kActivationBlock, 32639.0f, quants, &block_scale);
+    round_block(block_of_row(x, n_columns, i, filled), 32639.0f, quants, &block_scale);
     int32_t half_sums[2];
     for (size_t half = 0; half < 2; ++half) {
       const Ints high = high_plane(quants[half]), low = low_plane(quants[half], high);
@@ -204,6 +216,7 @@ void overlay_vector(KernelSet& set) {
   set.scale = scale;
   set.soft_cap = soft_cap;
   set.softmax = softmax;
+  set.hadamard = hadamard;
 }
 
 }  // namespace

@@ -3,6 +3,7 @@
 // resort.
 #include "kernels/interleave.h"
 #include "kernels/overlays.h"
+#include "kernels/scalar/activations.h"
 #include "kernels/unpack.h"
 
 #include <math.h>
@@ -12,23 +13,6 @@ namespace {
 
 constexpr size_t kMostBlockBytes = 512;
 constexpr size_t kMostValues = 256;
-
-/// One row's activations 32 i .. 32 i + 31 as integers, of either width.
-struct Quants {
-  int32_t quants[kActivationBlock];
-  float scale;
-};
-
-Quants activation_block(const Activations& x, size_t row, size_t i) {
-  const size_t at = first_block_of(x.n_columns, row) + i * group_rows(x.n_rows, row);
-  const bool is_wide = x.wide_blocks != nullptr;
-  const ActivationBlock& block = is_wide ? x.wide_blocks[at].high : x.blocks[at];
-  Quants out;
-  out.scale = block.scale;
-  for (size_t j = 0; j < kActivationBlock; ++j)
-    out.quants[j] = is_wide ? 256 * block.quants[j] + x.wide_blocks[at].low[j] : block.quants[j];
-  return out;
-}
 
 /// Adds one block of one weight row to the results of all activation rows, which lie out_stride apart.
 void multiply_block(const Unpack& unpack, const void* block, size_t n_values, const Activations& x, size_t k,
@@ -110,7 +94,8 @@ FormatKernels kernels_of() {
 }  // namespace
 
 void overlay_scalar_matmul(KernelSet& set) {
-#define FORMAT(id, name, text, values, bytes) set.formats[id] = kernels_of<Format::name>();
+#define FORMAT(id, name, text, values, bytes) \
+  if constexpr (id < ByFormat<int>::kFirstOwn) set.formats[id] = kernels_of<Format::name>();
 #include "kernels/formats.def"
 #undef FORMAT
   set.matmul_scratch_bytes = matmul_scratch_bytes;

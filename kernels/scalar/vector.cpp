@@ -14,6 +14,7 @@ const TrainingKernels kScalarTraining = kTrainingOfLanes;
 
 void overlay_scalar(KernelSet& set) {
   overlay_scalar_matmul(set);
+  overlay_scalar_piq(set);
   overlay_scalar_encode(set);
   overlay_vector(set);
   overlay_attention(set);

@@ -5,10 +5,12 @@
 #include "cli/console.h"
 #include "cli/model_options.h"
 #include "cli/progress.h"
+#include "quant/load_quantiser.h"
 
 #include <chrono>
 #include <filesystem>
 #include <map>
+#include <optional>
 
 namespace ruvllm::cli {
 
@@ -27,7 +29,38 @@ CLI::Option* add_kv_type_option(CLI::App& command, kv::KvFormat& format) {
       ->check(CLI::Validator(check, ""));
 }
 
-LoadedModel load_model(const std::string& reference, const CommonOptions& common) {
+CLI::Option* add_quantize_on_load_option(CLI::App& command, std::string& type) {
+  return command
+      .add_option(
+          "--quantize-on-load", type,
+          "Make the weights this type first, as `ruvllm quantize --type` would (Q4_K_M, Q8_0, PIQ3 ...).")
+      ->type_name("TYPE");
+}
+
+std::shared_ptr<const model::Model> pack_model(const std::shared_ptr<const format::ModelFile>& file,
+                                               const std::string& name, ThreadPool& pool,
+                                               const CommonOptions& common,
+                                               const std::string& quantize_on_load) {
+  std::optional<quant::LoadQuantiser> quantiser;
+  model::TensorConversion convert;
+  if (!quantize_on_load.empty()) {
+    quantiser.emplace(*file, quantize_on_load, pool);
+    convert = [&](const format::Tensor& tensor) -> const format::Tensor& {
+      return quantiser->convert(tensor);
+    };
+  }
+  Progress progress(common, "loading " + name);
+  const auto on_progress = [&](uint64_t done, uint64_t total) {
+    throw_if_interrupted();
+    progress.update(done, total);
+  };
+  auto model = model::Model::load(file, pool, on_progress, convert);
+  progress.finish();
+  return model;
+}
+
+LoadedModel load_model(const std::string& reference, const CommonOptions& common,
+                       const std::string& quantize_on_load) {
   const auto start = std::chrono::steady_clock::now();
   LoadedModel loaded;
   const std::filesystem::path path = resolve_model(reference, common);
@@ -35,12 +68,7 @@ LoadedModel load_model(const std::string& reference, const CommonOptions& common
   loaded.tokenizer = text::make_tokenizer(*loaded.file);
   if (!loaded.tokenizer->warning().empty()) warn(common, printable(loaded.tokenizer->warning()));
   loaded.pool = std::make_unique<ThreadPool>(common.threads);
-  Progress progress(common, "loading " + path.filename().string());
-  loaded.model = model::Model::load(loaded.file, *loaded.pool, [&](uint64_t done, uint64_t total) {
-    throw_if_interrupted();
-    progress.update(done, total);
-  });
-  progress.finish();
+  loaded.model = pack_model(loaded.file, path.filename().string(), *loaded.pool, common, quantize_on_load);
   loaded.load_seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   return loaded;
 }

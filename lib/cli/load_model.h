@@ -29,8 +29,19 @@ struct LoadedModel {
   double load_seconds = 0;
 };
 
-/// Resolves, opens and packs a model on common.threads threads, showing progress.
-LoadedModel load_model(const std::string& reference, const CommonOptions& common);
+/// Adds --quantize-on-load.
+CLI::Option* add_quantize_on_load_option(CLI::App& command, std::string& type);
+
+/// Resolves, opens and packs a model on common.threads threads, showing progress. `quantize_on_load`: the
+/// type that its weights become, as `ruvllm quantize` would write them; empty: as they are.
+LoadedModel load_model(const std::string& reference, const CommonOptions& common,
+                       const std::string& quantize_on_load = {});
+
+/// Packs an opened model, showing progress under `name`.
+std::shared_ptr<const model::Model> pack_model(const std::shared_ptr<const format::ModelFile>& file,
+                                               const std::string& name, ThreadPool& pool,
+                                               const CommonOptions& common,
+                                               const std::string& quantize_on_load);
 
 /// Reads the chat template of a loaded model, with a warning where it isn't the model's own.
 void add_chat_template(LoadedModel& loaded, const CommonOptions& common);

@@ -3,6 +3,7 @@
 #include "base/limits.h"
 #include "base/utf8.h"
 #include "format/gguf.h"
+#include "format/own_formats.h"
 #include "format/split_file.h"
 
 #include <algorithm>
@@ -284,6 +285,7 @@ std::shared_ptr<const ModelFile> read_gguf(const std::filesystem::path& path) {
     model->alignment = image.alignment;
   }
   model->index_tensors();
+  assign_own_formats(*model);
   return model;
 }
 

@@ -4,6 +4,7 @@
 #include "base/utf8.h"
 #include "format/gguf.h"
 #include "format/hf_folder.h"
+#include "tensor/ops.h"
 
 #include <algorithm>
 #include <numeric>
@@ -14,6 +15,14 @@ uint64_t Tensor::n_values() const {
   uint64_t product = 1;
   for (const uint64_t dimension : dimensions) product = checked_mul(product, dimension, "number of values");
   return product;
+}
+
+void Tensor::decode(uint64_t first, std::span<float> values) const {
+  const uint64_t row_values = std::min<uint64_t>(n_columns(), values.size());
+  const uint64_t begin = tensor::offset_of(format, n_columns(), first),
+                 end = tensor::offset_of(format, n_columns(), first + values.size());
+  tensor::decode_rows(format, grid, row_values, bytes.subspan(begin, end - begin), values);
+  if (rotation) rotation->undo(values, first % n_columns());
 }
 
 const Tensor* ModelFile::find(std::string_view name) const {

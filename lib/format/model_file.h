@@ -6,6 +6,7 @@
 #include "base/mapped_file.h"
 #include "format/metadata.h"
 #include "tensor/format.h"
+#include "tensor/rotation.h"
 
 #include <cstdint>
 #include <filesystem>
@@ -26,10 +27,16 @@ struct Tensor {
   std::span<const std::byte> bytes;
   uint64_t file_offset = 0;  ///< in its own file
   uint32_t file_index = 0;   ///< which of ModelFile::files
+  tensor::Grid grid = {};    ///< what codes stand for, where the format has a grid
+  std::shared_ptr<const tensor::Rotation> rotation = nullptr;  ///< that rows were stored through, or null
 
   uint64_t n_values() const;
   uint64_t n_columns() const { return dimensions[0]; }
   uint64_t n_rows() const { return n_values() / dimensions[0]; }
+
+  /// Values from number `first` on as f32: whole rows, or a part of one row that begins at a multiple of
+  /// 65,536 and ends at one or with the row.
+  void decode(uint64_t first, std::span<float> values) const;
 };
 
 class ModelFile {

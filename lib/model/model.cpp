@@ -5,9 +5,9 @@
 namespace ruvllm::model {
 
 std::shared_ptr<const Model> Model::load(std::shared_ptr<const format::ModelFile> file, ThreadPool& pool,
-                                         const LoadProgress& progress) {
+                                         const LoadProgress& progress, const TensorConversion& convert) {
   auto hparams = std::make_unique<const HyperParameters>(read_hyper_parameters(*file));
-  auto weights = std::make_unique<const Weights>(load_weights(*hparams, *file, pool, progress));
+  auto weights = std::make_unique<const Weights>(load_weights(*hparams, *file, pool, progress, convert));
   return std::make_shared<const Model>(std::move(hparams), std::move(weights));
 }
 

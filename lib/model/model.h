@@ -21,12 +21,16 @@ struct Weights;          // weights.h
 /// Progress of a load: bytes packed so far, of how many.
 using LoadProgress = std::function<void(uint64_t done_bytes, uint64_t total_bytes)>;
 
+/// What to pack in place of a tensor of the file: the same values in any format, valid until the next call.
+using TensorConversion = std::function<const format::Tensor&(const format::Tensor& tensor)>;
+
 class Model {
  public:
-  /// Checks every tensor's shape against the architecture, then packs the weights. Throws Errc::corrupt_file
-  /// naming the tensor or key.
+  /// Checks every tensor's shape against the architecture, then packs the weights, through `convert` where it
+  /// is set. Throws Errc::corrupt_file naming the tensor or key.
   static std::shared_ptr<const Model> load(std::shared_ptr<const format::ModelFile> file, ThreadPool& pool,
-                                           const LoadProgress& progress = {});
+                                           const LoadProgress& progress = {},
+                                           const TensorConversion& convert = {});
   Model(std::unique_ptr<const HyperParameters> hparams, std::unique_ptr<const Weights> weights);
   ~Model();
 

@@ -103,26 +103,31 @@ void WeightPlan::refuse_unclaimed() const {
                 printable(file_.tensors[static_cast<size_t>(unknown - claimed_.begin())].name, 64));
 }
 
-void WeightPlan::pack(ThreadPool& pool, const Step& step) const {
-  const tensor::Format format = step.tensor->format;
+void WeightPlan::pack(ThreadPool& pool, const Step& step, const format::Tensor& tensor) const {
   if (step.values) {
-    const uint64_t n_values = step.n_rows * step.n_columns;
-    step.values->resize(n_values);
-    const uint64_t offset = tensor::row_bytes(format, step.first_row * step.n_columns);
-    tensor::decode_values(format, step.tensor->bytes.subspan(offset, tensor::row_bytes(format, n_values)),
-                          *step.values);
+    step.values->resize(step.n_rows * step.n_columns);
+    tensor.decode(step.first_row * step.n_columns, *step.values);
     return;
   }
-  const uint64_t row_bytes = tensor::row_bytes(format, step.n_columns);
+  const uint64_t row_bytes = tensor::row_bytes(tensor.format, step.n_columns);
   const tensor::MatrixView view{
-      format, step.n_rows, step.n_columns,
-      step.tensor->bytes.subspan(step.first_row * row_bytes, step.n_rows * row_bytes)};
-  const MappedFile& mapped = file_.files[step.tensor->file_index];
-  *step.matrix =
-      tensor::PackedMatrix(pool, view, [&](std::span<const std::byte> part) { mapped.give_back(part); });
+      tensor.format,  step.n_rows,
+      step.n_columns, tensor.bytes.subspan(step.first_row * row_bytes, step.n_rows * row_bytes),
+      tensor.grid,    tensor.rotation};
+  const MappedFile& mapped = file_.files[tensor.file_index];
+  const bool is_mapped = &tensor == step.tensor;
+  *step.matrix = tensor::PackedMatrix(pool, view, [&](std::span<const std::byte> part) {
+    if (is_mapped) mapped.give_back(part);
+  });
 }
 
-void WeightPlan::load(ThreadPool& pool, const LoadProgress& progress) const {
+uint64_t WeightPlan::bytes_of(const Step& step, const format::Tensor& tensor) {
+  if (step.n_rows * step.n_columns == tensor.n_values()) return tensor.bytes.size();
+  return tensor::row_bytes(tensor.format, step.n_columns) * step.n_rows;
+}
+
+uint64_t WeightPlan::load(ThreadPool& pool, const LoadProgress& progress,
+                          const TensorConversion& convert) const {
   std::vector<const Step*> order(steps_.size());
   std::transform(steps_.begin(), steps_.end(), order.begin(), [](const Step& step) { return &step; });
   std::sort(order.begin(), order.end(), [](const Step* a, const Step* b) {
@@ -130,12 +135,15 @@ void WeightPlan::load(ThreadPool& pool, const LoadProgress& progress) const {
            std::tuple(b->tensor->file_index, b->tensor->file_offset, b->first_row);
   });
   const uint64_t total = n_bytes();
-  uint64_t done = 0;
+  uint64_t n_packed = 0, done = 0;
   for (const Step* step : order) {
-    pack(pool, *step);
-    done += tensor::row_bytes(step->tensor->format, step->n_rows * step->n_columns);
+    const format::Tensor& tensor = convert ? convert(*step->tensor) : *step->tensor;
+    pack(pool, *step, tensor);
+    n_packed += bytes_of(*step, tensor);
+    done += bytes_of(*step, *step->tensor);
     if (progress) progress(std::min(done, total), total);
   }
+  return n_packed;
 }
 
 uint64_t WeightPlan::n_parameters() const {

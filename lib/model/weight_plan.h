@@ -50,8 +50,8 @@ class WeightPlan {
   /// Throws naming the first tensor of the file that nothing above asked for.
   void refuse_unclaimed() const;
 
-  /// Reads everything planned, in file order.
-  void load(ThreadPool& pool, const LoadProgress& progress) const;
+  /// Reads everything planned, in file order, through `convert` where it is set; returns the bytes of it all.
+  uint64_t load(ThreadPool& pool, const LoadProgress& progress, const TensorConversion& convert) const;
 
   uint64_t n_parameters() const;
   uint64_t n_bytes() const;
@@ -65,7 +65,9 @@ class WeightPlan {
   };
 
   const format::Tensor* claim(const std::string& name, std::span<const uint64_t> dimensions, Need need);
-  void pack(ThreadPool& pool, const Step& step) const;
+  /// What a step takes of a tensor.
+  static uint64_t bytes_of(const Step& step, const format::Tensor& tensor);
+  void pack(ThreadPool& pool, const Step& step, const format::Tensor& tensor) const;
 
   const format::ModelFile& file_;
   std::vector<bool> claimed_;

@@ -184,15 +184,14 @@ class Lister {
 }  // namespace
 
 Weights load_weights(const HyperParameters& hparams, const format::ModelFile& file, ThreadPool& pool,
-                     const LoadProgress& progress) {
+                     const LoadProgress& progress, const TensorConversion& convert) {
   Weights weights;
   weights.layers.reserve(hparams.n_layers);  // the plan keeps addresses of what it fills
   WeightPlan plan(file);
   Lister(hparams, plan, weights).list();
   plan.refuse_unclaimed();
-  plan.load(pool, progress);
+  weights.n_bytes = plan.load(pool, progress, convert);
   weights.n_parameters = plan.n_parameters();
-  weights.n_bytes = plan.n_bytes();
   return weights;
 }
 

@@ -2,6 +2,7 @@
 
 #include "base/error.h"
 #include "base/strings.h"
+#include "tensor/ops.h"
 
 #include <algorithm>
 #include <limits>
@@ -26,18 +27,16 @@ constexpr double kOutputWeight = 4.0;
 double relative_error(const format::Tensor& tensor, Format format, const Importance& importance) {
   const uint64_t n_columns = tensor.n_columns(), n_rows = tensor.n_rows();
   const uint64_t n_sampled = std::clamp<uint64_t>(kSampleValues / n_columns, 1, n_rows);
-  const uint64_t row_bytes = tensor::row_bytes(tensor.format, n_columns);
-  const kernels::KernelSet& set = kernels::active();
+  const tensor::Grid grid = tensor::default_grid(format);
   std::vector<float> values(n_columns), decoded(n_columns);
   std::vector<std::byte> blocks(tensor::row_bytes(format, n_columns));
   double miss = 0, size = 0;
   for (uint64_t i = 0; i < n_sampled; ++i) {
     const uint64_t row = i * n_rows / n_sampled;
-    set[tensor.format].decode(tensor.bytes.data() + row * row_bytes, values.data(), n_columns);
+    tensor.decode(row * n_columns, values);
     const std::span<const float> weights = importance.of_row(tensor, row);
-    set.encode[static_cast<uint32_t>(format)](values.data(), weights.empty() ? nullptr : weights.data(),
-                                              n_columns, blocks.data(), kernels::Search::fast);
-    set[format].decode(blocks.data(), decoded.data(), n_columns);
+    tensor::encode_rows(format, grid, n_columns, values, weights, kernels::Search::fast, blocks);
+    tensor::decode_rows(format, grid, n_columns, blocks, decoded);
     for (uint64_t j = 0; j < n_columns; ++j) {
       const double weight = weights.empty() ? 1.0 : static_cast<double>(weights[j]);
       const double value = static_cast<double>(values[j]),
@@ -121,7 +120,7 @@ std::vector<Choice> choose_formats_for_size(
   for (size_t f = 0; f < free.size(); ++f) {
     const format::Tensor& tensor = model.tensors[free[f]];
     for (const Format format : kLadder)
-      if (tensor.n_columns() % tensor::traits(format).block_values == 0) formats[f].push_back(format);
+      if (tensor::divides(format, tensor.n_columns())) formats[f].push_back(format);
     lists[f].resize(formats[f].size());
     const double weight = choices[free[f]].is_output ? kOutputWeight : 1.0;
     pool.for_each_tile(formats[f].size(), [&](size_t k, int) {

@@ -1,6 +1,7 @@
 #include "quant/folding.h"
 
 #include "base/error.h"
+#include "tensor/ops.h"
 
 #include <fmt/format.h>
 
@@ -80,19 +81,17 @@ double error_with(const format::Tensor& tensor, Format format, std::span<const f
                   std::span<const float> scales) {
   const uint64_t n_columns = tensor.n_columns(), n_rows = tensor.n_rows();
   const uint64_t n_sampled = std::clamp<uint64_t>(kSampleValues / n_columns, 1, n_rows);
-  const kernels::KernelSet& set = kernels::active();
+  const tensor::Grid grid = tensor::default_grid(format);
   std::vector<float> values(n_columns), scaled(n_columns), decoded(n_columns), weights(n_columns);
   std::vector<std::byte> blocks(tensor::row_bytes(format, n_columns));
   for (uint64_t j = 0; j < n_columns; ++j) weights[j] = importance[j] / (scales[j] * scales[j]);
   double error = 0;
   for (uint64_t i = 0; i < n_sampled; ++i) {
     const uint64_t row = i * n_rows / n_sampled;
-    set[tensor.format].decode(tensor.bytes.data() + row * tensor::row_bytes(tensor.format, n_columns),
-                              values.data(), n_columns);
+    tensor.decode(row * n_columns, values);
     for (uint64_t j = 0; j < n_columns; ++j) scaled[j] = values[j] * scales[j];
-    set.encode[static_cast<uint32_t>(format)](scaled.data(), weights.data(), n_columns, blocks.data(),
-                                              kernels::Search::fast);
-    set[format].decode(blocks.data(), decoded.data(), n_columns);
+    tensor::encode_rows(format, grid, n_columns, scaled, weights, kernels::Search::fast, blocks);
+    tensor::decode_rows(format, grid, n_columns, blocks, decoded);
     for (uint64_t j = 0; j < n_columns; ++j) {
       const double miss = static_cast<double>(decoded[j] - scaled[j]);
       error += static_cast<double>(weights[j]) * miss * miss;

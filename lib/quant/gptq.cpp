@@ -1,9 +1,11 @@
 #include "quant/gptq.h"
 
 #include "base/error.h"
+#include "kernels/piq.h"
 #include "kernels/set_quants.h"
 #include "kernels/unpack.h"
 #include "tensor/gemm.h"
+#include "tensor/ops.h"
 
 #include <algorithm>
 #include <cmath>
@@ -123,22 +125,87 @@ GptqSolver::GptqSolver(const Hessian& hessian, ThreadPool& pool)
 
 bool GptqSolver::supports(Format format) { return kernels::quant_range(format) != nullptr; }
 
-void GptqSolver::quantise_rows(Format format, std::span<const float> values, kernels::Search effort,
-                               std::span<std::byte> blocks) const {
+namespace {
+
+/// The scales of rows that plain rounding has encoded: value = scale * quant - min, one scale (and min) for
+/// `run` values of a row; the last run of a row may be shorter. Quants are chosen from a range or from a
+/// grid.
+class Rounder {
+ public:
+  Rounder(Format format, const tensor::Grid& grid, size_t n_columns, size_t n_rows)
+      : format_(format),
+        grid_(grid),
+        has_grid_(tensor::traits(format).has_grid),
+        n_columns_(n_columns),
+        n_rows_(n_rows),
+        row_bytes_(tensor::row_bytes(format, n_columns)),
+        range_(*kernels::quant_range(format)),
+        run_(has_grid_ ? tensor::traits(format).block_values
+                       : static_cast<size_t>(kernels::unpack_of(format).sub_block)),
+        runs_((n_columns + run_ - 1) / run_),
+        quants_(n_rows * n_columns),
+        scales_(n_rows * runs_),
+        mins_(n_rows * runs_, 0.0f) {}
+
+  void read_scales(std::span<const std::byte> blocks) {
+    if (!has_grid_)
+      return kernels::unpack_of(format_).unpack(blocks.data(), quants_.size(), quants_.data(), scales_.data(),
+                                                mins_.data());
+    for (size_t row = 0; row < n_rows_; ++row)
+      kernels::unpack_piq_row(format_, &blocks[row * row_bytes_], n_columns_, &scales_[row * runs_], nullptr);
+    alphas_ = scales_;
+    for (float& scale : scales_) scale *= grid_.unit;
+  }
+
+  /// Chooses the quant for a value; returns what it stands for.
+  float round(size_t row, size_t column, float value) {
+    const size_t run = row * runs_ + column / run_;
+    const float scale = scales_[run], min = mins_[run];
+    const float ideal = scale != 0.0f ? (value + min) / scale : 0.0f;
+    int8_t& quant = quants_[row * n_columns_ + column];
+    if (has_grid_) {
+      quant = static_cast<int8_t>(kernels::nearest_code(grid_, kernels::grid_levels(format_), ideal));
+      return scale * static_cast<float>(grid_.levels[quant]);
+    }
+    quant = static_cast<int8_t>(
+        std::clamp(std::nearbyint(ideal), static_cast<float>(range_.low), static_cast<float>(range_.high)));
+    return scale * static_cast<float>(quant) - min;
+  }
+
+  void write_quants(std::span<std::byte> blocks) const {
+    if (!has_grid_) return kernels::set_quants(format_, quants_.data(), quants_.size(), blocks.data());
+    for (size_t row = 0; row < n_rows_; ++row)
+      kernels::pack_piq_row(format_, &alphas_[row * runs_],
+                            reinterpret_cast<const uint8_t*>(&quants_[row * n_columns_]), n_columns_,
+                            &blocks[row * row_bytes_]);
+  }
+
+ private:
+  Format format_;
+  tensor::Grid grid_;
+  bool has_grid_;
+  size_t n_columns_, n_rows_, row_bytes_;
+  kernels::QuantRange range_;
+  size_t run_, runs_;
+  std::vector<int8_t> quants_;  // codes where there is a grid
+  std::vector<float> scales_, mins_, alphas_;
+};
+
+}  // namespace
+
+void GptqSolver::quantise_rows(Format format, const tensor::Grid& grid, std::span<const float> values,
+                               kernels::Search effort, std::span<std::byte> blocks) const {
   const size_t n = order_.size(), n_rows = values.size() / n;
   RUVLLM_ASSERT(values.size() == n_rows * n && blocks.size() == n_rows * tensor::row_bytes(format, n));
-  const kernels::QuantRange range = *kernels::quant_range(format);
-  const kernels::Unpack& unpack = kernels::unpack_of(format);
-  const size_t sub_block = static_cast<size_t>(unpack.sub_block), n_scales = values.size() / sub_block;
 
   // Scales, as plain rounding would have them, with columns weighted by their activity.
-  std::vector<int8_t> quants(values.size());
-  std::vector<float> scales(n_scales), mins(n_scales, 0.0f), open(values.size());
+  const size_t row_bytes = tensor::row_bytes(format, n);
   for (size_t row = 0; row < n_rows; ++row)
-    kernels::active().encode[static_cast<uint32_t>(format)](
-        values.data() + row * n, importance_.data(), n, blocks.data() + row * tensor::row_bytes(format, n),
-        effort);
-  unpack.unpack(blocks.data(), values.size(), quants.data(), scales.data(), mins.data());
+    tensor::encode_rows(format, grid, n, values.subspan(row * n, n), importance_, effort,
+                        blocks.subspan(row * row_bytes, row_bytes));
+  Rounder rounder(format, grid, n, n_rows);
+  rounder.read_scales(blocks);
+  std::vector<float> open(values.size());
   for (size_t row = 0; row < n_rows; ++row)
     for (size_t place = 0; place < n; ++place) open[row * n + place] = values[row * n + order_[place]];
 
@@ -149,12 +216,7 @@ void GptqSolver::quantise_rows(Format format, std::span<const float> values, ker
     for (size_t row = 0; row < n_rows; ++row) {
       float* w = &open[row * n];
       for (size_t place = first; place < end; ++place) {
-        const size_t column = row * n + order_[place];
-        const float scale = scales[column / sub_block], min = mins[column / sub_block];
-        const float ideal = scale != 0.0f ? std::nearbyint((w[place] + min) / scale) : 0.0f;
-        const float quant = std::clamp(ideal, static_cast<float>(range.low), static_cast<float>(range.high));
-        quants[column] = static_cast<int8_t>(quant);
-        const float error = w[place] - (scale * quant - min);
+        const float error = w[place] - rounder.round(row, order_[place], w[place]);
         errors[row * kRun + place - first] = -error;
         for (size_t k = place + 1; k < end; ++k) w[k] -= error * moves_[place * n + k];
       }
@@ -163,7 +225,7 @@ void GptqSolver::quantise_rows(Format format, std::span<const float> values, ker
       tensor::gemm({n_rows, n - end, end - first}, {errors.data(), kRun, 1}, {&moves_[first * n + end], n, 1},
                    &open[end], n, true, scratch);
   }
-  kernels::set_quants(format, quants.data(), values.size(), blocks.data());
+  rounder.write_quants(blocks);
 }
 
 }  // namespace ruvllm::quant

@@ -35,9 +35,10 @@ class GptqSolver {
   /// Can quants of this format be chosen one by one?
   static bool supports(Format format);
 
-  /// Rounds rows of n_columns() values; `blocks` has room for them. Rows don't depend on each other.
-  void quantise_rows(Format format, std::span<const float> values, kernels::Search effort,
-                     std::span<std::byte> blocks) const;
+  /// Rounds rows of n_columns() values; `blocks` has room for them. Rows don't depend on each other. `grid`
+  /// counts where the format has one.
+  void quantise_rows(Format format, const tensor::Grid& grid, std::span<const float> values,
+                     kernels::Search effort, std::span<std::byte> blocks) const;
 
  private:
   std::vector<uint32_t> order_;    // columns by falling activity

@@ -4,163 +4,16 @@
 #include "base/limits.h"
 #include "base/utf8.h"
 #include "format/split_file.h"
+#include "quant/encode_tensor.h"
 #include "quant/partial_file.h"
 
 #include <algorithm>
 #include <atomic>
-#include <cmath>
 #include <cstring>
 #include <memory>
-#include <numeric>
 
 namespace ruvllm::quant {
 namespace {
-
-constexpr uint64_t kPieceValues = 256 * 1024;
-
-/// A run of whole rows of a tensor, or a part of one long row.
-struct Piece {
-  uint64_t first_value;
-  uint64_t n_values;
-};
-
-std::vector<Piece> cut(const format::Tensor& tensor, uint64_t piece_values) {
-  const uint64_t n_columns = tensor.n_columns();
-  const uint64_t unit = n_columns <= piece_values ? n_columns : std::lcm(uint64_t{256}, uint64_t{32});
-  const uint64_t step = std::max<uint64_t>(1, piece_values / unit) * unit;
-  std::vector<Piece> pieces;
-  const uint64_t n_values = tensor.n_values();
-  if (n_columns <= piece_values) {
-    for (uint64_t first = 0; first < n_values; first += step)
-      pieces.push_back({first, std::min(step, n_values - first)});
-    return pieces;
-  }
-  for (uint64_t row = 0; row < n_values; row += n_columns)
-    for (uint64_t first = 0; first < n_columns; first += step)
-      pieces.push_back({row + first, std::min(step, n_columns - first)});
-  return pieces;
-}
-
-uint64_t bytes_of(Format format, uint64_t n_values) {
-  const kernels::Traits& t = tensor::traits(format);
-  return n_values / t.block_values * t.block_bytes;
-}
-
-const kernels::FormatKernels& kernels_of(Format format) { return kernels::active()[format]; }
-
-/// Buffers of one worker.
-struct Scratch {
-  std::vector<float> values, importance, decoded;
-  std::vector<std::byte> encoded;
-};
-
-/// The piece as f32, multiplied by the column's scale where there are `scales`.
-std::span<const float> read_values(const format::Tensor& tensor, const Piece& piece,
-                                   std::span<const float> scales, std::vector<float>& buffer) {
-  const std::byte* bytes = tensor.bytes.data() + bytes_of(tensor.format, piece.first_value);
-  buffer.resize(std::max<size_t>(buffer.size(), piece.n_values));
-  kernels_of(tensor.format).decode(bytes, buffer.data(), piece.n_values);
-  if (!scales.empty())
-    for (size_t i = 0; i < piece.n_values; ++i) buffer[i] *= scales[(piece.first_value + i) % scales.size()];
-  return std::span(buffer).first(piece.n_values);
-}
-
-void check_finite(const format::Tensor& tensor, const Piece& piece, std::span<const float> values) {
-  // An infinity or a NaN times zero is NaN, and makes the sum one.
-  float sum = 0.0f;
-  for (const float value : values) sum += value * 0.0f;
-  if (sum == 0.0f) return;
-  const auto bad = std::ranges::find_if(values, [](float value) { return !std::isfinite(value); });
-  const uint64_t place = piece.first_value + static_cast<uint64_t>(bad - values.begin());
-  throw Error(Errc::corrupt_file, "tensor {} has {} at row {}, column {}", printable(tensor.name),
-              std::isnan(*bad) ? "NaN" : "an infinity", place / tensor.n_columns(),
-              place % tensor.n_columns());
-}
-
-/// The importance of a piece's values (scaled ones matter less), or an empty span.
-std::span<const float> spread_importance(const Importance& importance, const format::Tensor& tensor,
-                                         const Piece& piece, std::span<const float> scales,
-                                         std::vector<float>& buffer) {
-  const uint64_t n_columns = tensor.n_columns();
-  if (importance.of_row(tensor, piece.first_value / n_columns).empty()) return {};
-  buffer.resize(std::max<size_t>(buffer.size(), piece.n_values));
-  for (uint64_t done = 0; done < piece.n_values;) {
-    const uint64_t place = piece.first_value + done, column = place % n_columns;
-    const std::span<const float> row = importance.of_row(tensor, place / n_columns);
-    const uint64_t n = std::min(n_columns - column, piece.n_values - done);
-    std::copy_n(row.begin() + static_cast<std::ptrdiff_t>(column), n,
-                buffer.begin() + static_cast<std::ptrdiff_t>(done));
-    done += n;
-  }
-  if (!scales.empty())
-    for (size_t i = 0; i < piece.n_values; ++i) {
-      const float scale = scales[(piece.first_value + i) % scales.size()];
-      buffer[i] /= scale * scale;
-    }
-  return std::span(buffer).first(piece.n_values);
-}
-
-/// sum (a - b)^2 and sum b^2.
-struct ErrorSums {
-  double miss = 0.0, size = 0.0;
-
-  double relative() const { return size > 0.0 ? std::sqrt(miss / size) : 0.0; }
-};
-
-ErrorSums compare(std::span<const float> decoded, std::span<const float> values) {
-  // Runs of floats, so that the loops can be vectorised, added up in double.
-  ErrorSums sums;
-  for (size_t first = 0; first < values.size(); first += 1024) {
-    const size_t end = std::min(values.size(), first + 1024);
-    float miss[16] = {}, size[16] = {};
-    for (size_t i = first; i + 16 <= end; i += 16)
-      for (size_t l = 0; l < 16; ++l) {
-        const float difference = decoded[i + l] - values[i + l];
-        miss[l] += difference * difference;
-        size[l] += values[i + l] * values[i + l];
-      }
-    for (size_t i = first + (end - first) / 16 * 16; i < end; ++i) {
-      miss[0] += (decoded[i] - values[i]) * (decoded[i] - values[i]);
-      size[0] += values[i] * values[i];
-    }
-    for (const float part : miss) sums.miss += static_cast<double>(part);
-    for (const float part : size) sums.size += static_cast<double>(part);
-  }
-  return sums;
-}
-
-void copy_piece(const format::Tensor& tensor, const Piece& piece, std::vector<std::byte>& out) {
-  const std::span<const std::byte> bytes = tensor.bytes.subspan(bytes_of(tensor.format, piece.first_value),
-                                                                bytes_of(tensor.format, piece.n_values));
-  out.assign(bytes.begin(), bytes.end());
-}
-
-/// Encodes one piece into scratch.encoded, by a solver where there is one that can.
-ErrorSums encode_piece(const format::Tensor& tensor, Format format, const Piece& piece,
-                       std::span<const float> scales, const Importance& importance, Search effort,
-                       const GptqSolver* solver, Scratch& scratch) {
-  if (format == tensor.format && scales.empty()) {
-    copy_piece(tensor, piece, scratch.encoded);
-    return {};
-  }
-  const std::span<const float> values = read_values(tensor, piece, scales, scratch.values);
-  check_finite(tensor, piece, values);
-  scratch.encoded.resize(bytes_of(format, piece.n_values));
-  const bool whole_rows =
-      piece.first_value % tensor.n_columns() == 0 && piece.n_values % tensor.n_columns() == 0;
-  if (solver != nullptr && GptqSolver::supports(format) && whole_rows) {
-    solver->quantise_rows(format, values, effort, scratch.encoded);
-  } else {
-    const std::span<const float> weights =
-        spread_importance(importance, tensor, piece, scales, scratch.importance);
-    kernels::active().encode[static_cast<uint32_t>(format)](values.data(),
-                                                            weights.empty() ? nullptr : weights.data(),
-                                                            values.size(), scratch.encoded.data(), effort);
-  }
-  scratch.decoded.resize(std::max<size_t>(scratch.decoded.size(), values.size()));
-  kernels_of(format).decode(scratch.encoded.data(), scratch.decoded.data(), values.size());
-  return compare(std::span(scratch.decoded).first(values.size()), values);
-}
 
 /// The keys of the output: the source's, less what speaks of its files, with what was done to it.
 format::Metadata describe_output(const format::ModelFile& source, uint32_t file_type,
@@ -245,13 +98,25 @@ std::unique_ptr<PartialFile> open_shard(const Plan& plan, const Shard& shard,
   return file;
 }
 
-ErrorSums add_up(std::span<const ErrorSums> parts) {
-  ErrorSums sums;
-  for (const ErrorSums& part : parts) {
-    sums.miss += part.miss;
-    sums.size += part.size;
+/// Says how tensors in our own formats are to be read, in the plan and in the metadata, and nothing of
+/// others.
+void describe_own_formats(Plan& plan, format::OwnFormats own, format::Metadata& metadata) {
+  bool is_any = false;
+  for (const format::TensorPlan& tensor : plan.tensors) {
+    const bool is_own = tensor::traits(tensor.format).has_grid;
+    is_any |= is_own;
+    if (!is_own) {
+      own.rotated.erase(tensor.name);
+      own.codebooks.erase(tensor.name);
+    } else if (own.rotated.contains(tensor.name)) {
+      plan.rotations.try_emplace(tensor.dimensions[0], own.rotation_seed, tensor.dimensions[0]);
+    }
   }
-  return sums;
+  if (is_any)
+    format::write_own_formats(own, metadata);
+  else
+    format::erase_own_formats(metadata);
+  plan.own = std::move(own);
 }
 
 void refuse_to_overwrite_source(const format::ModelFile& source, const std::filesystem::path& output) {
@@ -294,6 +159,11 @@ std::vector<std::filesystem::path> Plan::paths(const std::filesystem::path& outp
   return paths;
 }
 
+const tensor::Rotation* Plan::rotation_of(size_t i) const {
+  const format::Tensor& tensor = source->tensors[i];
+  return own.rotated.contains(tensor.name) ? &rotations.at(tensor.n_columns()) : nullptr;
+}
+
 Plan plan_model(const format::ModelFile& source, std::vector<Choice> choices, const PlanOptions& options,
                 const Importance& importance, const Provenance& provenance) {
   RUVLLM_ASSERT(choices.size() == source.tensors.size());
@@ -312,6 +182,8 @@ Plan plan_model(const format::ModelFile& source, std::vector<Choice> choices, co
     plan.tensors.push_back({tensor.name, format, tensor.dimensions});
   }
   format::Metadata metadata = describe_output(source, options.file_type, importance, provenance);
+  describe_own_formats(plan, options.own ? *options.own : format::read_own_formats(source.metadata),
+                       metadata);
   plan.shards = cut_into_shards(plan.tensors, metadata, options.max_file_bytes);
   return plan;
 }
@@ -327,10 +199,10 @@ void write_model(const Plan& plan, const Importance& importance, const std::file
     throw Error(Errc::usage, "{} bytes are too few for {} threads; give --max-memory 16K for each",
                 options.max_memory, n_threads);
 
-  const std::string job = describe_job(plan, importance, options);
+  const std::string identity = describe_job(plan, importance, options);
   std::vector<std::unique_ptr<PartialFile>> files;
   for (size_t i = 0; i < paths.size(); ++i)
-    files.push_back(open_shard(plan, plan.shards[i], paths[i], job, options.resume));
+    files.push_back(open_shard(plan, plan.shards[i], paths[i], identity, options.resume));
 
   std::vector<Scratch> scratch(static_cast<size_t>(pool.n_threads()));
   std::atomic<uint64_t> written = plan.header_bytes();
@@ -339,19 +211,25 @@ void write_model(const Plan& plan, const Importance& importance, const std::file
   const auto write_tensor = [&](PartialFile& file, size_t item, size_t i, uint64_t offset) {
     const format::Tensor& tensor = plan.source->tensors[i];
     const Format format = plan.tensors[i].format;
-    const std::vector<Piece> pieces = cut(tensor, piece_values);
-    std::vector<ErrorSums> parts(pieces.size());
     const MappedFile& mapped = plan.source->files[tensor.file_index];
     const std::span<const float> scales =
         options.folding ? options.folding->of_tensor(i) : std::span<const float>();
-    const GptqSolver* solver = options.solver_for ? options.solver_for(i) : nullptr;
+    const TensorJob job = {tensor,
+                           format,
+                           plan.own.grid_of(format, tensor.name),
+                           plan.rotation_of(i),
+                           scales,
+                           importance,
+                           options.effort,
+                           options.solver_for ? options.solver_for(i) : nullptr};
+    const std::vector<Piece> pieces = job.cut(piece_values);
+    std::vector<ErrorSums> parts(pieces.size());
     pool.for_each_tile(pieces.size(), [&](size_t p, int worker) {
       if (options.check) options.check();
       Scratch& buffers = scratch[static_cast<size_t>(worker)];
-      parts[p] = encode_piece(tensor, format, pieces[p], scales, importance, options.effort, solver, buffers);
-      file.write_at(offset + bytes_of(format, pieces[p].first_value), buffers.encoded);
-      mapped.give_back(tensor.bytes.subspan(bytes_of(tensor.format, pieces[p].first_value),
-                                            bytes_of(tensor.format, pieces[p].n_values)));
+      parts[p] = encode_piece(job, pieces[p], buffers);
+      file.write_at(offset + place_of(format, tensor, pieces[p]).offset, buffers.encoded);
+      mapped.give_back(bytes_of(tensor, pieces[p]));
       written += buffers.encoded.size();
       if (worker == 0 && options.progress) options.progress(written, plan.file_bytes());
     });
@@ -393,7 +271,7 @@ std::vector<double> compare_tensors(const format::ModelFile& source, const forma
     if (other == nullptr || other->dimensions != tensor.dimensions)
       throw Error(Errc::corrupt_file, "{}: tensor {} is not what was written", printable(written.source),
                   printable(tensor.name));
-    const std::vector<Piece> pieces = cut(tensor, kPieceValues);
+    const std::vector<Piece> pieces = cut(tensor, kPieceValues, 65'536);
     std::vector<ErrorSums> parts(pieces.size());
     const std::span<const float> scales = folding.of_tensor(errors.size());
     pool.for_each_tile(pieces.size(), [&](size_t p, int worker) {

@@ -9,6 +9,7 @@
 #include "base/thread_pool.h"
 #include "format/gguf.h"
 #include "format/model_file.h"
+#include "format/own_formats.h"
 #include "quant/folding.h"
 #include "quant/gptq.h"
 #include "quant/importance.h"
@@ -17,6 +18,8 @@
 #include <cstdint>
 #include <filesystem>
 #include <functional>
+#include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -34,10 +37,14 @@ struct Shard {
 /// What the output will be, known before any work.
 struct Plan {
   const format::ModelFile* source;
-  std::vector<Choice> choices;              ///< one a tensor
-  std::vector<format::TensorPlan> tensors;  ///< the same in the writer's words
-  std::vector<Shard> shards;                ///< one, unless the output is split
+  std::vector<Choice> choices;                     ///< one a tensor
+  std::vector<format::TensorPlan> tensors;         ///< the same in the writer's words
+  std::vector<Shard> shards;                       ///< one, unless the output is split
+  format::OwnFormats own;                          ///< how tensors in our own formats are to be read
+  std::map<uint64_t, tensor::Rotation> rotations;  ///< of rows that are stored rotated, by their length
 
+  /// The rotation that tensor i is stored through, or nullptr.
+  const tensor::Rotation* rotation_of(size_t i) const;
   /// Bits a weight, metadata not counted.
   double bits_per_weight() const;
   /// Of all shards.
@@ -58,6 +65,7 @@ struct PlanOptions {
   uint32_t file_type = 0;         ///< for general.file_type
   bool allow_requantize = false;  ///< of tensors that are quantised already
   uint64_t max_file_bytes = 0;    ///< split where a file would be larger (a tensor never is); 0: one file
+  std::optional<format::OwnFormats> own = {};  ///< by choose_own_formats(); nothing: uniform grids
 };
 
 /// Throws Errc::usage naming the tensor where the source is quantised already and may not be again.

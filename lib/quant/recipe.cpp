@@ -172,7 +172,7 @@ bool keeps_floats(const format::Tensor& tensor, const Name& name) {
 
 /// The format to use where rows of n_columns don't divide into blocks of `wanted`.
 Format fall_back(Format wanted, uint64_t n_columns, Role role) {
-  const auto divides = [&](Format format) { return n_columns % tensor::traits(format).block_values == 0; };
+  const auto divides = [&](Format format) { return tensor::divides(format, n_columns); };
   if (divides(wanted)) return wanted;
   Format next = Format::IQ4_NL;
   if (wanted == Format::Q4_K) next = Format::Q5_0;

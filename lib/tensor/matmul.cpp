@@ -2,6 +2,7 @@
 
 #include "base/error.h"
 #include "kernels/interleave.h"
+#include "kernels/piq.h"
 #include "kernels/unpack.h"
 
 #include <algorithm>
@@ -49,10 +50,17 @@ Cut cut_product(uint64_t panel_bytes, uint64_t n_columns, uint64_t n_rows) {
 
 PackedMatrix::PackedMatrix(ThreadPool& pool, const MatrixView& matrix,
                            const std::function<void(std::span<const std::byte>)>& give_back)
-    : format_(matrix.format), n_rows_(matrix.n_rows), n_columns_(matrix.n_columns) {
+    : format_(matrix.format),
+      n_rows_(matrix.n_rows),
+      n_columns_(matrix.n_columns),
+      grid_(matrix.grid),
+      rotation_(matrix.rotation) {
+  RUVLLM_ASSERT(!rotation_ || rotation_->n_columns() == n_columns_);
   const uint64_t bytes_of_row = row_bytes(format_, n_columns_);
   RUVLLM_ASSERT(matrix.bytes.size() == checked_mul<uint64_t>(n_rows_, bytes_of_row, "matrix size"));
-  panel_bytes_ = checked_mul<uint64_t>(bytes_of_row, kPanelRows, "panel size");
+  const uint64_t padded =
+      traits(format_).has_grid ? divide_up(n_columns_, kActivationBlock) * kActivationBlock : n_columns_;
+  panel_bytes_ = checked_mul<uint64_t>(row_bytes(format_, padded), kPanelRows, "panel size");
   const uint64_t n_panels = divide_up(n_rows_, kPanelRows);
   buffer_ = WeightBuffer(checked_mul<uint64_t>(n_panels, panel_bytes_, "matrix size"));
   const auto interleave = kernels::active()[format_].interleave;
@@ -66,8 +74,8 @@ PackedMatrix::PackedMatrix(ThreadPool& pool, const MatrixView& matrix,
                  std::min<uint64_t>(kPanelRows, n_rows_ - row), n_columns_,
                  &buffer_.bytes()[panel * panel_bytes_]);
     }
-    const uint64_t begin = first * panel_bytes_;
-    const uint64_t end = std::min<uint64_t>(matrix.bytes.size(), last * panel_bytes_);
+    const uint64_t begin = first * kPanelRows * bytes_of_row;
+    const uint64_t end = std::min<uint64_t>(matrix.bytes.size(), last * kPanelRows * bytes_of_row);
     if (give_back) give_back(matrix.bytes.subspan(begin, end - begin));
   });
 }
@@ -75,6 +83,11 @@ PackedMatrix::PackedMatrix(ThreadPool& pool, const MatrixView& matrix,
 void PackedMatrix::decode_row(uint64_t row, std::span<float> out) const {
   RUVLLM_ASSERT(row < n_rows_ && out.size() == n_columns_);
   const kernels::Traits& shape = traits(format_);
+  if (shape.has_grid) {
+    decode_grid_row(row, out);
+    if (rotation_) rotation_->undo(out);
+    return;
+  }
   const uint64_t n_blocks = n_columns_ / shape.block_values;
   // A block at a time, so that no row of any length needs memory.
   alignas(8) std::byte block[512];
@@ -88,16 +101,31 @@ void PackedMatrix::decode_row(uint64_t row, std::span<float> out) const {
   }
 }
 
+void PackedMatrix::decode_grid_row(uint64_t row, std::span<float> out) const {
+  const kernels::Traits& shape = traits(format_);
+  alignas(8) std::byte block[512];
+  RUVLLM_ASSERT(shape.block_bytes <= sizeof block);
+  const std::byte* panel = &buffer_.bytes()[row / kPanelRows * panel_bytes_];
+  const auto decode = kernels::active().on_grid[static_cast<uint32_t>(format_)].decode;
+  for (uint64_t first = 0; first < n_columns_; first += shape.block_values) {
+    const uint64_t n = std::min<uint64_t>(shape.block_values, n_columns_ - first);
+    kernels::extract_piq_row(format_, panel + first / shape.block_values * shape.block_bytes * kPanelRows,
+                             row % kPanelRows, n, block);
+    decode(block, &out[first], n, grid_);
+  }
+}
+
 void Multiplier::quantise(std::span<const float> x, kernels::Activations& activations) {
   const bool is_wide = precision_ == ActivationPrecision::int16;
   const size_t n_columns = activations.n_columns, n_rows = activations.n_rows;
   const size_t block_bytes =
       is_wide ? sizeof(kernels::WideActivationBlock) : sizeof(kernels::ActivationBlock);
-  const size_t needed = x.size() / kActivationBlock * block_bytes;
+  const size_t n_blocks = kernels::activation_blocks(n_columns);
+  const size_t needed = n_rows * n_blocks * block_bytes;
   if (blocks_.bytes().size() < needed) blocks_ = WeightBuffer(needed);
   auto* blocks = reinterpret_cast<kernels::ActivationBlock*>(blocks_.bytes().data());
   auto* wide_blocks = reinterpret_cast<kernels::WideActivationBlock*>(blocks_.bytes().data());
-  const size_t rows_per_tile = divide_up(kQuantiseBlocks, n_columns / kActivationBlock);
+  const size_t rows_per_tile = divide_up(kQuantiseBlocks, n_blocks);
   pool_.for_each_tile(divide_up(n_rows, rows_per_tile), [&](size_t tile, int) {
     const size_t end = std::min(n_rows, (tile + 1) * rows_per_tile);
     for (size_t row = tile * rows_per_tile; row < end; ++row) {
@@ -118,12 +146,20 @@ void Multiplier::quantise(std::span<const float> x, kernels::Activations& activa
 void Multiplier::multiply_tile(const kernels::Activations& x, const Product& product, const Tile& tile,
                                int worker) {
   const PackedMatrix& weight = *product.weight;
-  const auto matmul = kernels::active()[weight.format()].matmul;
+  const auto matmul = [&](const std::byte* panels, uint64_t n_panels, const kernels::Activations& rows,
+                          float* out, uint64_t stride, void* scratch) {
+    const kernels::KernelSet& set = kernels::active();
+    if (traits(weight.format()).has_grid)
+      set.on_grid[static_cast<uint32_t>(weight.format())].matmul(panels, weight.panel_bytes_, n_panels, rows,
+                                                                 out, stride, scratch, weight.grid_);
+    else
+      set[weight.format()].matmul(panels, weight.panel_bytes_, n_panels, rows, out, stride, scratch);
+  };
   const uint64_t n_columns = x.n_columns;
   kernels::Activations rows = x;
   rows.n_rows = tile.n_rows;
   rows.values += tile.first_row * n_columns;
-  const uint64_t first_block = tile.first_row * (n_columns / kActivationBlock);
+  const uint64_t first_block = tile.first_row * kernels::activation_blocks(n_columns);
   if (rows.blocks != nullptr) rows.blocks += first_block;
   if (rows.wide_blocks != nullptr) rows.wide_blocks += first_block;
 
@@ -132,13 +168,11 @@ void Multiplier::multiply_tile(const kernels::Activations& x, const Product& pro
   const uint64_t n_whole = std::min(tile.n_panels, weight.n_rows() / kPanelRows - tile.first_panel);
   const uint64_t first_column = tile.first_panel * kPanelRows;
   float* out = &product.out[tile.first_row * product.out_stride + first_column];
-  if (n_whole > 0)
-    matmul(panels, weight.panel_bytes_, n_whole, rows, out, product.out_stride, scratch + tail_bytes_);
+  if (n_whole > 0) matmul(panels, n_whole, rows, out, product.out_stride, scratch + tail_bytes_);
   uint64_t n_tile_columns = n_whole * kPanelRows;
   if (n_whole < tile.n_panels) {  // the last panel has fewer rows than lanes
     float* tail = reinterpret_cast<float*>(scratch);
-    matmul(panels + n_whole * weight.panel_bytes_, weight.panel_bytes_, 1, rows, tail, kPanelRows,
-           scratch + tail_bytes_);
+    matmul(panels + n_whole * weight.panel_bytes_, 1, rows, tail, kPanelRows, scratch + tail_bytes_);
     const uint64_t n_left = weight.n_rows() % kPanelRows;
     for (uint64_t row = 0; row < tile.n_rows; ++row)
       std::copy_n(tail + row * kPanelRows, n_left, out + row * product.out_stride + n_tile_columns);
@@ -157,7 +191,33 @@ void Multiplier::reserve_scratch(uint64_t n_columns, uint64_t n_rows) {
     if (buffer.bytes().size() < needed) buffer = WeightBuffer(needed);
 }
 
+void Multiplier::rotate(const Rotation& rotation, std::span<const float> x, uint64_t n_rows) {
+  rotated_.assign(x.begin(), x.end());
+  pool_.for_each_tile(n_rows, [&](size_t row, int) {
+    rotation.apply(std::span(rotated_).subspan(row * rotation.n_columns(), rotation.n_columns()));
+  });
+}
+
 void Multiplier::multiply(std::span<const float> x, uint64_t n_rows, std::span<const Product> products) {
+  if (observer_ && n_rows > 0)
+    for (const Product& product : products) observer_(*product.weight, x, n_rows);
+  const auto is_unrotated = [](const Product& product) { return !product.weight->rotation_; };
+  if (std::ranges::all_of(products, is_unrotated)) return multiply_unrotated(x, n_rows, products);
+  // Rotations of one width and seed are one object: at most two turns, of those with it and those without.
+  for (size_t first = 0; first < products.size(); ++first) {
+    const Rotation* rotation = products[first].weight->rotation_.get();
+    const auto is_same = [&](const Product& other) { return other.weight->rotation_.get() == rotation; };
+    if (std::ranges::any_of(products.first(first), is_same)) continue;
+    same_rotation_.clear();
+    std::ranges::copy_if(products, std::back_inserter(same_rotation_), is_same);
+    if (rotation) rotate(*rotation, x, n_rows);
+    multiply_unrotated(rotation ? std::span<const float>(rotated_).first(x.size()) : x, n_rows,
+                       same_rotation_);
+  }
+}
+
+void Multiplier::multiply_unrotated(std::span<const float> x, uint64_t n_rows,
+                                    std::span<const Product> products) {
   if (n_rows == 0 || products.empty()) return;
   const uint64_t n_columns = products[0].weight->n_columns();
   RUVLLM_ASSERT(x.size() == n_rows * n_columns);
@@ -167,7 +227,6 @@ void Multiplier::multiply(std::span<const float> x, uint64_t n_rows, std::span<c
     RUVLLM_ASSERT(product.out.size() >= (n_rows - 1) * product.out_stride + product.weight->n_rows());
     RUVLLM_ASSERT(product.bias.empty() || product.bias.size() == product.weight->n_rows());
     any_quantised |= traits(product.weight->format()).is_quantised;
-    if (observer_) observer_(*product.weight, x, n_rows);
   }
   kernels::Activations activations;
   activations.n_rows = n_rows;

@@ -7,6 +7,7 @@
 
 #include "base/thread_pool.h"
 #include "tensor/format.h"
+#include "tensor/rotation.h"
 
 #include <cstdint>
 #include <functional>
@@ -22,6 +23,9 @@ struct MatrixView {
   uint64_t n_rows = 0;
   uint64_t n_columns = 0;
   std::span<const std::byte> bytes;
+  Grid grid = default_grid(format);  ///< what codes stand for, in formats that have a grid
+  std::shared_ptr<const Rotation> rotation =
+      nullptr;  ///< that the rows went through before they were stored, or null
 };
 
 /// Memory for weights: 64-byte aligned, in huge pages where the system gives them, uninitialised.
@@ -53,15 +57,19 @@ class PackedMatrix {
   uint64_t n_bytes() const { return buffer_.bytes().size(); }
   explicit operator bool() const { return n_rows_ != 0; }
 
-  /// One row as f32 (embedding look-up): out has n_columns values.
+  /// One row as f32, rotated back (embedding look-up): out has n_columns values.
   void decode_row(uint64_t row, std::span<float> out) const;
 
  private:
   friend class Multiplier;
+  void decode_grid_row(uint64_t row, std::span<float> out) const;
+
   Format format_ = Format::F32;
   uint64_t n_rows_ = 0;
   uint64_t n_columns_ = 0;
   uint64_t panel_bytes_ = 0;
+  Grid grid_ = {};
+  std::shared_ptr<const Rotation> rotation_;
   WeightBuffer buffer_;
 };
 
@@ -103,6 +111,8 @@ class Multiplier {
     uint64_t product, first_row, n_rows, first_panel, n_panels;
   };
 
+  void multiply_unrotated(std::span<const float> x, uint64_t n_rows, std::span<const Product> products);
+  void rotate(const Rotation& rotation, std::span<const float> x, uint64_t n_rows);
   void quantise(std::span<const float> x, kernels::Activations& activations);
   void reserve_scratch(uint64_t n_columns, uint64_t n_rows);
   void multiply_tile(const kernels::Activations& x, const Product& product, const Tile& tile, int worker);
@@ -111,7 +121,9 @@ class Multiplier {
   ActivationPrecision precision_;
   Observer observer_;
   std::vector<Tile> tiles_;
-  WeightBuffer blocks_;  // activations as integers, of either width
+  std::vector<Product> same_rotation_;
+  std::vector<float> rotated_;  // an input that a rotation has been applied to
+  WeightBuffer blocks_;         // activations as integers, of either width
   std::vector<WeightBuffer>
       scratch_;  // one a worker: room for a tile's last, narrower panel, then the kernel's own
   uint64_t tail_bytes_ = 0;

@@ -26,6 +26,31 @@ void decode_values(Format format, std::span<const std::byte> bytes, std::span<fl
   kernels::active()[format].decode(bytes.data(), values.data(), values.size());
 }
 
+void decode_rows(Format format, const Grid& grid, uint64_t n_columns, std::span<const std::byte> bytes,
+                 std::span<float> values) {
+  if (!traits(format).has_grid) return decode_values(format, bytes, values);
+  const uint64_t n_bytes = row_bytes(format, n_columns), n_rows = values.size() / n_columns;
+  RUVLLM_ASSERT(values.size() == n_rows * n_columns && bytes.size() == n_rows * n_bytes);
+  const auto decode = kernels::active().on_grid[static_cast<uint32_t>(format)].decode;
+  for (uint64_t row = 0; row < n_rows; ++row)
+    decode(&bytes[row * n_bytes], &values[row * n_columns], n_columns, grid);
+}
+
+void encode_rows(Format format, const Grid& grid, uint64_t n_columns, std::span<const float> values,
+                 std::span<const float> importance, kernels::Search effort, std::span<std::byte> bytes) {
+  RUVLLM_ASSERT(importance.empty() || importance.size() == values.size());
+  const uint64_t n_bytes = row_bytes(format, n_columns), n_rows = values.size() / n_columns;
+  RUVLLM_ASSERT(values.size() == n_rows * n_columns && bytes.size() == n_rows * n_bytes);
+  const float* weights = importance.empty() ? nullptr : importance.data();
+  const uint32_t id = static_cast<uint32_t>(format);
+  if (!traits(format).has_grid)
+    return kernels::active().encode[id](values.data(), weights, values.size(), bytes.data(), effort);
+  for (uint64_t row = 0; row < n_rows; ++row)
+    kernels::active().on_grid[id].encode(&values[row * n_columns],
+                                         weights != nullptr ? weights + row * n_columns : nullptr, n_columns,
+                                         &bytes[row * n_bytes], grid, effort);
+}
+
 void rms_norm(ThreadPool& pool, std::span<const float> x, std::span<const float> weight, float epsilon,
               std::span<float> out) {
   const size_t width = weight.size();

@@ -17,6 +17,15 @@ enum class Activation { silu, gelu_tanh, gelu_erf };
 /// Blocks of a file to f32. `values` holds what `bytes` encode (asserted).
 void decode_values(Format format, std::span<const std::byte> bytes, std::span<float> values);
 
+/// Whole rows of n_columns values, or a part of one row that begins and ends with a block (then n_columns is
+/// its length). `grid` matters in formats that have one. Sizes are asserted.
+void decode_rows(Format format, const Grid& grid, uint64_t n_columns, std::span<const std::byte> bytes,
+                 std::span<float> values);
+/// The inverse, as near as the format allows: the sum of importance * (decoded - value)^2 is made small.
+/// `importance`: one a value, or empty: all weigh the same.
+void encode_rows(Format format, const Grid& grid, uint64_t n_columns, std::span<const float> values,
+                 std::span<const float> importance, kernels::Search effort, std::span<std::byte> bytes);
+
 /// Rows of weight.size() values: out = x / sqrt(mean(x^2) + epsilon) * weight. `out` may be `x`.
 void rms_norm(ThreadPool& pool, std::span<const float> x, std::span<const float> weight, float epsilon,
               std::span<float> out);

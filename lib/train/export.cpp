@@ -47,7 +47,7 @@ TypePlan plan_types(const Network& network, Format target) {
   TypePlan types;
   for (const auto& parameter : network.parameters()) {
     Format format = parameter->shape.n_rows > 1 ? target : Format::F32;
-    while (parameter->shape.n_columns % tensor::traits(format).block_values != 0) format = fallback(format);
+    while (!tensor::divides(format, parameter->shape.n_columns)) format = fallback(format);
     types.push_back(format);
   }
   return types;

@@ -84,7 +84,7 @@ Network::Network(const format::ModelFile& file) : hparams_(model::read_hyper_par
     if (tensor->n_columns() != parameter->shape.n_columns || tensor->n_rows() != parameter->shape.n_rows)
       throw Error(Errc::corrupt_file, "{}: tensor {} is {}x{}, expected {}x{}", file.source, parameter->name,
                   tensor->n_rows(), tensor->n_columns(), parameter->shape.n_rows, parameter->shape.n_columns);
-    tensor::decode_values(tensor->format, tensor->bytes, parameter->value);
+    tensor->decode(0, parameter->value);
   }
   if (const format::Tensor* factors = file.find("rope_freqs.weight")) {
     if (factors->n_values() != hparams_.rope_dimensions / 2)

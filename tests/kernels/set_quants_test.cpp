@@ -38,7 +38,7 @@ TEST_CASE("quants that are set are quants that are unpacked, and scales stay") {
     CHECK(same_scales == scales);
     CHECK(same_mins == mins);
   }
-  CHECK(n_settable == 11);
+  CHECK(n_settable == 17);
 }
 
 }  // namespace ruvllm::kernels

@@ -61,7 +61,7 @@ TEST_CASE("the error that matters falls well below plain rounding's, for every f
     std::vector<std::byte> plain(tensor::row_bytes(format, n) * n_rows), solved(plain.size());
     kernels::active().encode[static_cast<uint32_t>(format)](values.data(), nullptr, values.size(),
                                                             plain.data(), kernels::Search::fast);
-    solver.quantise_rows(format, values, kernels::Search::fast, solved);
+    solver.quantise_rows(format, tensor::default_grid(format), values, kernels::Search::fast, solved);
     CHECK(cost_of_rows(hessian, format, values, solved) < 0.7 * cost_of_rows(hessian, format, values, plain));
   }
   CHECK_FALSE(GptqSolver::supports(Format::IQ2_XS));
@@ -78,10 +78,11 @@ TEST_CASE("a row is rounded the same whoever its neighbours are, for every numbe
     const size_t row_bytes = tensor::row_bytes(Format::Q4_0, n);
     std::vector<std::byte> together(row_bytes * 5), alone(row_bytes);
     ThreadPool two(2), one(1);
-    GptqSolver(hessian, two).quantise_rows(Format::Q4_0, values, kernels::Search::fast, together);
+    GptqSolver(hessian, two).quantise_rows(Format::Q4_0, {}, values, kernels::Search::fast, together);
     const GptqSolver solver(hessian, one);
     for (size_t row = 0; row < 5; ++row) {
-      solver.quantise_rows(Format::Q4_0, std::span(values).subspan(row * n, n), kernels::Search::fast, alone);
+      solver.quantise_rows(Format::Q4_0, {}, std::span(values).subspan(row * n, n), kernels::Search::fast,
+                           alone);
       CHECK(std::memcmp(alone.data(), together.data() + row * row_bytes, row_bytes) == 0);
     }
   }
@@ -96,7 +97,7 @@ TEST_CASE("inputs that are uncorrelated leave nothing to make up for: plain roun
   for (float& value : values) value = static_cast<float>(random.normal());
   std::vector<std::byte> blocks(tensor::row_bytes(Format::Q4_0, n)), plain(blocks.size());
   ThreadPool pool(1);
-  GptqSolver(hessian, pool).quantise_rows(Format::Q4_0, values, kernels::Search::fast, blocks);
+  GptqSolver(hessian, pool).quantise_rows(Format::Q4_0, {}, values, kernels::Search::fast, blocks);
   const std::vector<float> ones(n, 1.01f);
   kernels::active().encode[static_cast<uint32_t>(Format::Q4_0)](values.data(), ones.data(), n, plain.data(),
                                                                 kernels::Search::fast);
@@ -111,7 +112,7 @@ TEST_CASE("columns that were never seen do no harm") {
   std::vector<float> values(n, 0.5f), decoded(n);
   std::vector<std::byte> blocks(tensor::row_bytes(Format::Q8_0, n));
   ThreadPool pool(1);
-  GptqSolver(nothing, pool).quantise_rows(Format::Q8_0, values, kernels::Search::fast, blocks);
+  GptqSolver(nothing, pool).quantise_rows(Format::Q8_0, {}, values, kernels::Search::fast, blocks);
   kernels::active()[Format::Q8_0].decode(blocks.data(), decoded.data(), n);
   for (const float value : decoded) CHECK(value == doctest::Approx(0.5).epsilon(0.01));
 }

@@ -1,0 +1,160 @@
+#include "quant/encode_tensor.h"
+
+#include "base/error.h"
+#include "base/utf8.h"
+#include "quant/incoherence.h"
+#include "tensor/ops.h"
+
+#include <algorithm>
+
+namespace ruvllm::quant {
+namespace {
+
+/// Length of the rows that a piece is made of: the tensor's, or its own where it is a part of one.
+uint64_t row_values(const format::Tensor& tensor, const Piece& piece) {
+  return std::min(tensor.n_columns(), piece.n_values);
+}
+
+void check_finite(const format::Tensor& tensor, const Piece& piece, std::span<const float> values) {
+  // An infinity or a NaN times zero is NaN, and makes the sum one.
+  float sum = 0.0f;
+  for (const float value : values) sum += value * 0.0f;
+  if (sum == 0.0f) return;
+  const auto bad = std::ranges::find_if(values, [](float value) { return !std::isfinite(value); });
+  const uint64_t place = piece.first_value + static_cast<uint64_t>(bad - values.begin());
+  throw Error(Errc::corrupt_file, "tensor {} has {} at row {}, column {}", printable(tensor.name),
+              std::isnan(*bad) ? "NaN" : "an infinity", place / tensor.n_columns(),
+              place % tensor.n_columns());
+}
+
+/// The importance of a piece's values (scaled ones matter less), or an empty span.
+std::span<float> spread_importance(const Importance& importance, const format::Tensor& tensor,
+                                   const Piece& piece, std::span<const float> scales,
+                                   std::vector<float>& buffer) {
+  const uint64_t n_columns = tensor.n_columns();
+  if (importance.of_row(tensor, piece.first_value / n_columns).empty()) return {};
+  buffer.resize(std::max<size_t>(buffer.size(), piece.n_values));
+  for (uint64_t done = 0; done < piece.n_values;) {
+    const uint64_t place = piece.first_value + done, column = place % n_columns;
+    const std::span<const float> row = importance.of_row(tensor, place / n_columns);
+    const uint64_t n = std::min(n_columns - column, piece.n_values - done);
+    std::copy_n(row.begin() + static_cast<std::ptrdiff_t>(column), n,
+                buffer.begin() + static_cast<std::ptrdiff_t>(done));
+    done += n;
+  }
+  if (!scales.empty())
+    for (size_t i = 0; i < piece.n_values; ++i) {
+      const float scale = scales[(piece.first_value + i) % scales.size()];
+      buffer[i] /= scale * scale;
+    }
+  return std::span(buffer).first(piece.n_values);
+}
+
+void copy_piece(const format::Tensor& tensor, const Piece& piece, std::vector<std::byte>& out) {
+  const std::span<const std::byte> bytes = bytes_of(tensor, piece);
+  out.assign(bytes.begin(), bytes.end());
+}
+
+}  // namespace
+
+std::vector<Piece> cut(const format::Tensor& tensor, uint64_t piece_values, uint64_t part_unit) {
+  const uint64_t n_columns = tensor.n_columns();
+  const uint64_t unit = n_columns <= piece_values ? n_columns : part_unit;
+  const uint64_t step = std::max<uint64_t>(1, piece_values / unit) * unit;
+  std::vector<Piece> pieces;
+  const uint64_t n_values = tensor.n_values();
+  if (n_columns <= piece_values) {
+    for (uint64_t first = 0; first < n_values; first += step)
+      pieces.push_back({first, std::min(step, n_values - first)});
+    return pieces;
+  }
+  for (uint64_t row = 0; row < n_values; row += n_columns)
+    for (uint64_t first = 0; first < n_columns; first += step)
+      pieces.push_back({row + first, std::min(step, n_columns - first)});
+  return pieces;
+}
+
+Place place_of(Format format, const format::Tensor& tensor, const Piece& piece) {
+  const uint64_t begin = tensor::offset_of(format, tensor.n_columns(), piece.first_value);
+  return {begin, tensor::offset_of(format, tensor.n_columns(), piece.first_value + piece.n_values) - begin};
+}
+std::span<const std::byte> bytes_of(const format::Tensor& tensor, const Piece& piece) {
+  const Place place = place_of(tensor.format, tensor, piece);
+  return tensor.bytes.subspan(place.offset, place.n_bytes);
+}
+
+std::span<float> read_values(const format::Tensor& tensor, const Piece& piece, std::span<const float> scales,
+                             std::vector<float>& buffer) {
+  buffer.resize(std::max<size_t>(buffer.size(), piece.n_values));
+  tensor.decode(piece.first_value, std::span(buffer).first(piece.n_values));
+  if (!scales.empty())
+    for (size_t i = 0; i < piece.n_values; ++i) buffer[i] *= scales[(piece.first_value + i) % scales.size()];
+  return std::span(buffer).first(piece.n_values);
+}
+
+ErrorSums compare(std::span<const float> decoded, std::span<const float> values) {
+  // Runs of floats, so that the loops can be vectorised, added up in double.
+  ErrorSums sums;
+  for (size_t first = 0; first < values.size(); first += 1024) {
+    const size_t end = std::min(values.size(), first + 1024);
+    float miss[16] = {}, size[16] = {};
+    for (size_t i = first; i + 16 <= end; i += 16)
+      for (size_t l = 0; l < 16; ++l) {
+        const float difference = decoded[i + l] - values[i + l];
+        miss[l] += difference * difference;
+        size[l] += values[i + l] * values[i + l];
+      }
+    for (size_t i = first + (end - first) / 16 * 16; i < end; ++i) {
+      miss[0] += (decoded[i] - values[i]) * (decoded[i] - values[i]);
+      size[0] += values[i] * values[i];
+    }
+    for (const float part : miss) sums.miss += static_cast<double>(part);
+    for (const float part : size) sums.size += static_cast<double>(part);
+  }
+  return sums;
+}
+
+ErrorSums add_up(std::span<const ErrorSums> parts) {
+  ErrorSums sums;
+  for (const ErrorSums& part : parts) {
+    sums.miss += part.miss;
+    sums.size += part.size;
+  }
+  return sums;
+}
+
+std::vector<Piece> TensorJob::cut(uint64_t piece_values) const {
+  uint64_t unit = 256;
+  if (rotation != nullptr) unit = std::max(unit, rotation->block());
+  if (tensor.rotation) unit = std::max(unit, tensor.rotation->block());
+  return quant::cut(tensor, piece_values, unit);
+}
+
+ErrorSums encode_piece(const TensorJob& job, const Piece& piece, Scratch& scratch) {
+  const format::Tensor& tensor = job.tensor;
+  if (job.is_copied()) {
+    copy_piece(tensor, piece, scratch.encoded);
+    return {};
+  }
+  const std::span<float> values = read_values(tensor, piece, job.scales, scratch.values);
+  check_finite(tensor, piece, values);
+  const uint64_t first_column = piece.first_value % tensor.n_columns();
+  if (job.rotation != nullptr) job.rotation->apply(values, first_column);
+  scratch.encoded.resize(place_of(job.format, tensor, piece).n_bytes);
+  const bool whole_rows = first_column == 0 && piece.n_values % tensor.n_columns() == 0;
+  if (job.solver != nullptr && GptqSolver::supports(job.format) && whole_rows) {
+    job.solver->quantise_rows(job.format, job.grid, values, job.effort, scratch.encoded);
+  } else {
+    const std::span<float> weights =
+        spread_importance(job.importance, tensor, piece, job.scales, scratch.importance);
+    if (job.rotation != nullptr) rotate_importance(*job.rotation, weights);
+    tensor::encode_rows(job.format, job.grid, row_values(tensor, piece), values, weights, job.effort,
+                        scratch.encoded);
+  }
+  scratch.decoded.resize(std::max<size_t>(scratch.decoded.size(), values.size()));
+  const std::span<float> decoded = std::span(scratch.decoded).first(values.size());
+  tensor::decode_rows(job.format, job.grid, row_values(tensor, piece), scratch.encoded, decoded);
+  return compare(decoded, values);
+}
+
+}  // namespace ruvllm::quant
