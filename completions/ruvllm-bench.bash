@@ -7,6 +7,7 @@ _ruvllm_bench() {
       case $previous in
       -m | --model) compopt -o default; return ;;
       --kv-type) mapfile -t COMPREPLY < <(compgen -W 'f32 f16' -- "$word"); return ;;
+      --quantize-on-load) return ;;
       -p | --prompts) return ;;
       -n | --generated) return ;;
       -d | --depths) return ;;
@@ -29,7 +30,7 @@ _ruvllm_bench() {
       --cache-dir) compopt -o default; return ;;
       -t | --threads) return ;;
       esac
-      [[ $word == -* ]] && mapfile -t COMPREPLY < <(compgen -W '-m --model --kv-type -p --prompts -n --generated -d --depths -b --batches --thread-counts -r --repetitions --format --out --vs --kernels --save-synthetic --baseline --max-slowdown --perplexity -c --ctx --kl-against --max-perplexity --max-kl -h --help --version -v --verbose -q --quiet --json --color --config --cache-dir --offline -t --threads' -- "$word") && return
+      [[ $word == -* ]] && mapfile -t COMPREPLY < <(compgen -W '-m --model --kv-type --quantize-on-load -p --prompts -n --generated -d --depths -b --batches --thread-counts -r --repetitions --format --out --vs --kernels --save-synthetic --baseline --max-slowdown --perplexity -c --ctx --kl-against --max-perplexity --max-kl -h --help --version -v --verbose -q --quiet --json --color --config --cache-dir --offline -t --threads' -- "$word") && return
       ;;
   esac
   compopt -o default

@@ -3,6 +3,8 @@ complete -c ruvllm -n '__fish_seen_subcommand_from bench' -s m -l model -r -F -d
 complete -c ruvllm-bench -s m -l model -r -F -d 'A .gguf file, a model folder, ORG/NAME[:TYPE] on the hub, or an alias.'
 complete -c ruvllm -n '__fish_seen_subcommand_from bench' -l kv-type -x -a 'f32 f16' -d 'Keep keys and values in this type. [f16]'
 complete -c ruvllm-bench -l kv-type -x -a 'f32 f16' -d 'Keep keys and values in this type. [f16]'
+complete -c ruvllm -n '__fish_seen_subcommand_from bench' -l quantize-on-load -x -d 'Make the weights this type first, as `ruvllm quantize --type` would (Q4_K_M, Q8_0, PIQ3 ...).'
+complete -c ruvllm-bench -l quantize-on-load -x -d 'Make the weights this type first, as `ruvllm quantize --type` would (Q4_K_M, Q8_0, PIQ3 ...).'
 complete -c ruvllm -n '__fish_seen_subcommand_from bench' -s p -l prompts -x -d 'Prefill this many tokens; 0 for none. [512]'
 complete -c ruvllm-bench -s p -l prompts -x -d 'Prefill this many tokens; 0 for none. [512]'
 complete -c ruvllm -n '__fish_seen_subcommand_from bench' -s n -l generated -x -d 'Decode this many tokens; 0 for none. [128]'

@@ -15,6 +15,7 @@ _ruvllm_chat() {
       -c | --ctx) return ;;
       --chunk) return ;;
       --kv-type) mapfile -t COMPREPLY < <(compgen -W 'f32 f16' -- "$word"); return ;;
+      --quantize-on-load) return ;;
       --temp) return ;;
       --top-k) return ;;
       --top-p) return ;;
@@ -27,7 +28,7 @@ _ruvllm_chat() {
       --cache-dir) compopt -o default; return ;;
       -t | --threads) return ;;
       esac
-      [[ $word == -* ]] && mapfile -t COMPREPLY < <(compgen -W '-m --model -p --prompt -f --file --system --raw --chat-format -n --max-tokens --stop --ignore-eos -c --ctx --chunk --kv-type --temp --top-k --top-p --min-p --repeat-penalty --repeat-last --seed -h --help --version -v --verbose -q --quiet --json --color --config --cache-dir --offline -t --threads' -- "$word") && return
+      [[ $word == -* ]] && mapfile -t COMPREPLY < <(compgen -W '-m --model -p --prompt -f --file --system --raw --chat-format -n --max-tokens --stop --ignore-eos -c --ctx --chunk --kv-type --quantize-on-load --temp --top-k --top-p --min-p --repeat-penalty --repeat-last --seed -h --help --version -v --verbose -q --quiet --json --color --config --cache-dir --offline -t --threads' -- "$word") && return
       ;;
   esac
   compopt -o default

@@ -23,6 +23,8 @@ complete -c ruvllm -n '__fish_seen_subcommand_from chat' -l chunk -x -d 'Read th
 complete -c ruvllm-chat -l chunk -x -d 'Read the prompt this many tokens at a time; changes no bit. [512]'
 complete -c ruvllm -n '__fish_seen_subcommand_from chat' -l kv-type -x -a 'f32 f16' -d 'Keep keys and values in this type. [f16]'
 complete -c ruvllm-chat -l kv-type -x -a 'f32 f16' -d 'Keep keys and values in this type. [f16]'
+complete -c ruvllm -n '__fish_seen_subcommand_from chat' -l quantize-on-load -x -d 'Make the weights this type first, as `ruvllm quantize --type` would (Q4_K_M, Q8_0, PIQ3 ...).'
+complete -c ruvllm-chat -l quantize-on-load -x -d 'Make the weights this type first, as `ruvllm quantize --type` would (Q4_K_M, Q8_0, PIQ3 ...).'
 complete -c ruvllm -n '__fish_seen_subcommand_from chat' -l temp -x -d 'Spread the choice: 0 takes the likeliest token every time. [0.7]'
 complete -c ruvllm-chat -l temp -x -d 'Spread the choice: 0 takes the likeliest token every time. [0.7]'
 complete -c ruvllm -n '__fish_seen_subcommand_from chat' -l top-k -x -d 'Keep this many of the likeliest tokens; 0 keeps all. [0]'

@@ -38,12 +38,13 @@ _ruvllm_inspect() {
       --chunk) return ;;
       -c | --ctx) return ;;
       --kv-type) mapfile -t COMPREPLY < <(compgen -W 'f32 f16' -- "$word"); return ;;
+      --quantize-on-load) return ;;
       --color) mapfile -t COMPREPLY < <(compgen -W 'auto always never' -- "$word"); return ;;
       --config) compopt -o default; return ;;
       --cache-dir) compopt -o default; return ;;
       -t | --threads) return ;;
       esac
-      [[ $word == -* ]] && mapfile -t COMPREPLY < <(compgen -W '-m --model --tokens --top --out --chunk -c --ctx --kv-type -h --help --version -v --verbose -q --quiet --json --color --config --cache-dir --offline -t --threads' -- "$word") && return
+      [[ $word == -* ]] && mapfile -t COMPREPLY < <(compgen -W '-m --model --tokens --top --out --chunk -c --ctx --kv-type --quantize-on-load -h --help --version -v --verbose -q --quiet --json --color --config --cache-dir --offline -t --threads' -- "$word") && return
       ;;
     tensors)
       case $previous in

@@ -49,6 +49,8 @@ complete -c ruvllm -n '__fish_seen_subcommand_from inspect; and __fish_seen_subc
 complete -c ruvllm-inspect -n '__fish_seen_subcommand_from logits' -s c -l ctx -x -d 'Room for this many tokens (as many as there are): some models turn positions by it.'
 complete -c ruvllm -n '__fish_seen_subcommand_from inspect; and __fish_seen_subcommand_from logits' -l kv-type -x -a 'f32 f16' -d 'Keep keys and values in this type. [f16]'
 complete -c ruvllm-inspect -n '__fish_seen_subcommand_from logits' -l kv-type -x -a 'f32 f16' -d 'Keep keys and values in this type. [f16]'
+complete -c ruvllm -n '__fish_seen_subcommand_from inspect; and __fish_seen_subcommand_from logits' -l quantize-on-load -x -d 'Make the weights this type first, as `ruvllm quantize --type` would (Q4_K_M, Q8_0, PIQ3 ...).'
+complete -c ruvllm-inspect -n '__fish_seen_subcommand_from logits' -l quantize-on-load -x -d 'Make the weights this type first, as `ruvllm quantize --type` would (Q4_K_M, Q8_0, PIQ3 ...).'
 complete -c ruvllm -n '__fish_seen_subcommand_from inspect' -a tensors -d 'Name, shape, type, offset and bytes of every tensor.'
 complete -c ruvllm-inspect -a tensors -d 'Name, shape, type, offset and bytes of every tensor.'
 complete -c ruvllm -n '__fish_seen_subcommand_from inspect; and __fish_seen_subcommand_from tensors' -s m -l model -r -F -d 'A .gguf file, a model folder, ORG/NAME[:TYPE] on the hub, or an alias.'

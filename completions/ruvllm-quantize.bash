@@ -24,7 +24,7 @@ _ruvllm_quantize() {
       --cache-dir) compopt -o default; return ;;
       -t | --threads) return ;;
       esac
-      [[ $word == -* ]] && mapfile -t COMPREPLY < <(compgen -W '--type --target-size --target-bpw --tensor --output-type --embedding-type --pure --allow-requantize --imatrix --calibrate --imatrix-out --method --search --max-memory --split-max-size --resume --dry-run --verify --verify-text -h --help --version -v --verbose -q --quiet --json --color --config --cache-dir --offline -t --threads' -- "$word") && return
+      [[ $word == -* ]] && mapfile -t COMPREPLY < <(compgen -W '--type --target-size --target-bpw --tensor --output-type --embedding-type --pure --allow-requantize --imatrix --calibrate --imatrix-out --method --incoherence --search --max-memory --split-max-size --resume --dry-run --verify --verify-text -h --help --version -v --verbose -q --quiet --json --color --config --cache-dir --offline -t --threads' -- "$word") && return
       ;;
   esac
   compopt -o default
