@@ -68,12 +68,12 @@ TEST_CASE("killed at any write, a run goes on with --resume to the same bytes") 
   if (!model || !has_strace()) return;
   const TemporaryFolder folder;
   const std::string expected = folder / "expected.gguf", output = folder / "out.gguf";
-  const std::vector<std::string> how = {*model, output, "--type", "PIQ3", "-t", "2"};
+  const std::vector<std::string> how = {*model, output, "--type", "PIQ3", "-t", "1"};
   REQUIRE(run({"quantize", *model, expected, "--type", "PIQ3"}).exit_code == 0);
   const std::string bytes = read_file(expected, 1 << 24);
   ruvllm::Random random(ruvllm::test::test_seed());
   for (int kill = 0; kill < 8; ++kill) {
-    const std::string when = std::to_string(1 + random.below(60));
+    const std::string when = std::to_string(1 + random.below(45));
     CAPTURE(when);
     const Finished killed = run_with("pwrite64:signal=KILL:when=" + when, how);
     CHECK(killed.exit_code == 128 + 9);
