@@ -27,7 +27,7 @@ constexpr float kQ6Peaks[] = {-32.0f, -31.3f, -32.6f, -30.6f, -33.3f, 31.2f,  -2
 constexpr ScaledEffort kFastScaled = {7, 1, 1, 2, 2};
 // Errors jump about as d changes, so that only many of them come near the best there is (encode_test.cpp says
 // how near).
-constexpr ScaledEffort kBestScaled = {16, 3, 80, 2, 8, 0.006f};
+constexpr ScaledEffort kBestScaled = {16, 3, 80, 2, 10, 0.006f};
 
 /// One block of 256 values: its d and scales, and its quants less quant_low.
 ScaledBlocks encode_scaled(const float* values, const float* importance, RoundTo quantise,

@@ -64,6 +64,6 @@ struct Weights {
 
 /// Throws Errc::corrupt_file naming the tensor that is missing, unknown or of the wrong shape.
 Weights load_weights(const HyperParameters& hparams, const format::ModelFile& file, ThreadPool& pool,
-                     const LoadProgress& progress, const TensorConversion& convert);
+                     const LoadProgress& progress, const TensorConversion& convert = {});
 
 }  // namespace ruvllm::model

@@ -69,13 +69,14 @@ std::vector<float> random_weights(size_t n, Random& random) {
   return values;
 }
 
-/// What a K format's error may be with Search::best, as a fraction of the reference's. The best scales that
-/// exist (found by exhaustive search, without rounding them to the format's six or eight bits) give 0.967 for
-/// Q3_K, 0.971 for Q4_K and 0.962 for Q6_K on the set gauss.
+/// What a K format's error may be with Search::best, as a fraction of the reference's. No choice of d, scales
+/// and quants does better than 0.9791 for Q3_K and 0.9712 for Q6_K on the set gauss (every f16 d with every
+/// integer scale was tried), nor than 0.9726 for Q4_K (every f16 d and integer scale, minimums not even
+/// rounded).
 std::optional<double> best_effort_bound(const std::string& type) {
   if (type == "Q2_K") return 0.83;
   if (type == "Q3_K") return 0.98;
-  if (type == "Q4_K") return 0.99;
+  if (type == "Q4_K") return 0.982;
   if (type == "Q5_K") return 0.97;
   if (type == "Q6_K") return 0.975;
   return std::nullopt;
