@@ -8,23 +8,42 @@ _ruvllm_train_qat() {
       --from-scratch) return ;;
       --tokenizer) mapfile -t COMPREPLY < <(compgen -W 'train MODEL' -- "$word"); return ;;
       --chat-template) return ;;
+      --recipe) compopt -o default; return ;;
+      --recipe-out) compopt -o default; return ;;
       --data) compopt -o default; return ;;
+      --data-free) return ;;
       --eval) compopt -o default; return ;;
       --sequence) return ;;
       --batch-tokens) return ;;
       --accumulate) return ;;
       --target) return ;;
       --out) return ;;
-      --ste) mapfile -t COMPREPLY < <(compgen -W 'standard clipped:C ewgs:L ewgs-abs:L' -- "$word"); return ;;
+      --ste) mapfile -t COMPREPLY < <(compgen -W 'standard clipped:C lsq ewgs:L ewgs-abs:L' -- "$word"); return ;;
+      --preset) mapfile -t COMPREPLY < <(compgen -W 'piq3 piq2' -- "$word"); return ;;
+      --bits) mapfile -t COMPREPLY < <(compgen -W '2 3 4 5 8' -- "$word"); return ;;
+      --granularity) mapfile -t COMPREPLY < <(compgen -W 'tensor channel token block:N' -- "$word"); return ;;
+      --pi-k) mapfile -t COMPREPLY < <(compgen -W '2 3 4 5' -- "$word"); return ;;
+      --tensor) return ;;
+      --output-type) return ;;
+      --embedding-type) return ;;
+      --calibration-tokens) return ;;
       --epochs) return ;;
       --lr) return ;;
       --warmup-epochs) return ;;
       --weight-decay) return ;;
       --grad-clip) return ;;
       --teacher) compopt -o default; return ;;
+      --weights) mapfile -t COMPREPLY < <(compgen -W 'distillation-heavy reasoning-focused' -- "$word"); return ;;
       --lambda-task) return ;;
       --lambda-kd) return ;;
+      --lambda-reasoning) return ;;
+      --reasoning) mapfile -t COMPREPLY < <(compgen -W 'default math code' -- "$word"); return ;;
       --kd-temperature) return ;;
+      --precision) mapfile -t COMPREPLY < <(compgen -W 'f32 bf16:value in {bf16->1,f32->0} OR {1,0}' -- "$word"); return ;;
+      --teacher-cache) compopt -o default; return ;;
+      --teacher-top-k) return ;;
+      --lora-rank) return ;;
+      --adapter-out) return ;;
       --seed) return ;;
       --checkpoint-dir) compopt -o default; return ;;
       --checkpoint-every) return ;;
@@ -35,7 +54,7 @@ _ruvllm_train_qat() {
       --cache-dir) compopt -o default; return ;;
       -t | --threads) return ;;
       esac
-      [[ $word == -* ]] && mapfile -t COMPREPLY < <(compgen -W '--from-scratch --tokenizer --chat-template --data --eval --sequence --batch-tokens --accumulate --target --out --ste --epochs --lr --warmup-epochs --weight-decay --grad-clip --teacher --lambda-task --lambda-kd --kd-temperature --checkpoint-activations --seed --checkpoint-dir --checkpoint-every --resume --log --plot -h --help --version -v --verbose -q --quiet --json --color --config --cache-dir --offline -t --threads' -- "$word") && return
+      [[ $word == -* ]] && mapfile -t COMPREPLY < <(compgen -W '--from-scratch --tokenizer --chat-template --recipe --recipe-out --data --data-free --eval --sequence --batch-tokens --accumulate --target --out --ste --preset --bits --granularity --pi-k --incoherence --codebook --asymmetric --tensor --output-type --embedding-type --pure --calibration-tokens --epochs --lr --warmup-epochs --weight-decay --grad-clip --teacher --weights --lambda-task --lambda-kd --lambda-reasoning --reasoning --line-steps --kd-temperature --precision --teacher-cache --teacher-top-k --lora-rank --adapter-out --checkpoint-activations --seed --checkpoint-dir --checkpoint-every --resume --log --plot -h --help --version -v --verbose -q --quiet --json --color --config --cache-dir --offline -t --threads' -- "$word") && return
       ;;
   esac
   compopt -o default

@@ -4,23 +4,47 @@ _arguments -s \
     '*--from-scratch=[Train a new model of the shape in this JSON file.]:SHAPE.json: ' \
     '*--tokenizer=[With --from-scratch\: '\''train'\'' a vocabulary, or take MODEL'\''s. \[train\]]:train|MODEL:(train MODEL)' \
     '*--chat-template=[With --from-scratch\: speak in this template, not in ChatML.]:FILE.jinja: ' \
+    '*--recipe=[Take what is not given here from a JSON or TOML file.]:FILE:_files' \
+    '*--recipe-out=[Write such a file of this run.]:FILE:_files' \
     '*--data=[Train on these .txt or .jsonl files.]:FILE:_files' \
+    '*--data-free=[Let the teacher write this many tokens to train on, beside --data or instead of it.]:TOKENS: ' \
     '*--eval=[Measure on this text, which is not trained on.]:FILE:_files' \
     '*--sequence=[Cut documents at this many tokens. \[256\]]:TOKENS: ' \
     '*--batch-tokens=[Put this many tokens in a batch. \[2048\]]:TOKENS: ' \
     '*--accumulate=[Make one step of this many batches. \[1\]]:N: ' \
     '*--target=[The type that weight matrices get; below F16 they are trained on its grid. \[F32\]]:TYPE: ' \
     '*--out=[Write the trained model here.]:FILE.gguf: ' \
-    '*--ste=[How gradients pass the rounding. \[standard\]]:standard|clipped\:C|ewgs\:L|ewgs-abs\:L:(standard clipped:C ewgs:L ewgs-abs:L)' \
+    '*--ste=[How gradients pass the rounding. \[standard\]]:standard|clipped\:C|lsq|ewgs\:L|ewgs-abs\:L:(standard clipped:C lsq ewgs:L ewgs-abs:L)' \
+    '*--preset=[piq3\: 3 bits, learned steps; piq2\: 2 bits, learned steps, incoherence.]:piq3|piq2:(piq3 piq2)' \
+    '*--bits=[Train on a uniform grid of so many bits, instead of --target.]:2|3|4|5|8:(2 3 4 5 8)' \
+    '*--granularity=[Let these weights share a step, on uniform grids; unset\: as the target'\''s blocks do.]:tensor|channel|token|block\:N:(tensor channel token block:N)' \
+    '*--pi-k=[On PIQ grids, let steps be alpha * pi / K.]:2|3|4|5:(2 3 4 5)' \
+    '*--incoherence[On PIQ targets, rotate tensors whose error that lowers.]' \
+    '*--codebook[On PIQ targets, learn levels from the weights where they help.]' \
+    '*--asymmetric[With --bits 4 or 5, give each block a minimum as well.]' \
+    '*--tensor=[Type of tensors whose names match; the first match counts.]:REGEX=TYPE: ' \
+    '*--output-type=[Type of the output matrix.]:TYPE: ' \
+    '*--embedding-type=[Type of the token embedding.]:TYPE: ' \
+    '*--pure[Use the target'\''s base type for every matrix.]' \
+    '*--calibration-tokens=[Measure on this many tokens of the data which weights matter; 0\: don'\''t. \[16384\]]:N: ' \
     '*--epochs=[Go over the data this often. \[3\]]:N: ' \
     '*--lr=[Set the peak learning rate. \[0.0001\]]:X: ' \
     '*--warmup-epochs=[Raise the learning rate over this many epochs (a tenth of the run at most). \[1\]]:X: ' \
     '*--weight-decay=[Shrink matrices by this at each step, times the learning rate. \[0.01\]]:X: ' \
     '*--grad-clip=[Clip the gradient'\''s norm here; 0\: never. \[1\]]:X: ' \
     '*--teacher=[Distil from this model (the model itself where not given).]:MODEL:_files' \
+    '*--weights=[Weigh the losses by a preset.]:distillation-heavy|reasoning-focused:(distillation-heavy reasoning-focused)' \
     '*--lambda-task=[Weigh the loss on the text. \[1\]]:X: ' \
-    '*--lambda-kd=[Weigh the distance from the teacher. \[0\]]:X: ' \
+    '*--lambda-kd=[Weigh the distance from the teacher (0.5 on quantised targets, else 0).]:X: ' \
+    '*--lambda-reasoning=[Weigh how far the states at the ends of reasoning steps are from the teacher'\''s (0.2 on is a teacher).]:X: ' \
+    '*--reasoning=[How the parts of that loss are weighed. \[default\]]:default|math|code:(default math code)' \
+    '*--line-steps[Take the lines of plain text for reasoning steps.]' \
     '*--kd-temperature=[Soften teacher and student by this. \[3\]]:T: ' \
+    '*--precision=[Multiply by weights in f32, or in bf16 with f32 sums, which is faster. \[f32\]]:f32|bf16\:value in {bf16->1,f32->0} OR {1,0}:(f32 bf16:value in {bf16->1,f32->0} OR {1,0})' \
+    '*--teacher-cache=[Ask the teacher once, and keep what it says in this file for the epochs and runs to come.]:FILE:_files' \
+    '*--teacher-top-k=[Keep this many tokens of each place there, the rest as one bucket (64 with --teacher-cache).]:K: ' \
+    '*--lora-rank=[Train adapters of this rank, everything else frozen.]:R: ' \
+    '*--adapter-out=[Write the adapter here as GGUF, and the frozen base to --out; unset\: it is merged.]:FILE.gguf: ' \
     '*--checkpoint-activations[Keep less in memory and compute blocks twice.]' \
     '*--seed=[Choose the random numbers. \[1\]]:N: ' \
     '*--checkpoint-dir=[Write checkpoints here.]:DIR:_files' \

@@ -76,7 +76,7 @@ TEST_CASE("a write that fails leaves the old file and nothing beside it") {
   rlimit small = before;
   small.rlim_cur = 4096;
   REQUIRE(::setrlimit(RLIMIT_FSIZE, &small) == 0);
-  CHECK(code_of([&] { write_file_atomically(folder / "a", std::string(10'000, 'x')); }) == Errc::failed);
+  CHECK(code_of([&] { write_file_atomically(folder / "a", std::string(10'000, 'x')); }) == Errc::no_resources);
   ::setrlimit(RLIMIT_FSIZE, &before);
   std::signal(SIGXFSZ, handler);
   CHECK(read_file(folder / "a", 100) == "old");
