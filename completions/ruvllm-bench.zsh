@@ -13,11 +13,10 @@ _arguments -s \
     '*--depths=[After this many tokens of context. \[0\]]:N,...: ' \
     '*-b+[This many sequences together. \[1\]]:N,...: ' \
     '*--batches=[This many sequences together. \[1\]]:N,...: ' \
-    '*--thread-counts=[Measure with each of these numbers of threads (default\: -t).]:N,...: ' \
     '*-r+[Samples of each test. \[5\]]:INT: ' \
     '*--repetitions=[Samples of each test. \[5\]]:INT: ' \
-    '*--format=[How to print the rows. \[table\]]:TEXT\:{table,json,jsonl,csv,md}: ' \
-    '*--out=[Write the rows to this file too, as JSON.]:FILE:_files' \
+    '*--format=[How to print the rows. \[table\]]:TEXT\:{table,json,jsonl,csv,md,junit,html}: ' \
+    '*--out=[Write the rows to this file too, in the format that its name ends in (else JSON).]:FILE:_files' \
     '*--vs=[Run this command in turn with the tests, and compare\: it prints llama-bench'\''s JSON.]:COMMAND: ' \
     '*--kernels[Measure every kernel against the machine'\''s limits; needs no model.]' \
     '*--save-synthetic=[Write the synthetic model to a GGUF file, and stop.]:FILE:_files' \

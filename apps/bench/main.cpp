@@ -14,6 +14,7 @@ int main(int argc, char** argv) {
   bench::SpeedOptions speed;
   cli::App app;
   app.name = "bench";
+  app.lists_threads = true;
   app.about = "Measure a model, and hold it to bounds.";
   app.example =
       "ruvllm bench synthetic:llama-1b:Q4_0 -p 512 -n 128 -b 1,8\n"

@@ -1,14 +1,11 @@
-// Rows of `bench` as people and programs want them, and the comparison with an earlier run.
-#include "base/error.h"
-#include "base/file.h"
-#include "base/limits.h"
+// Rows of `bench` as people and programs want them.
 #include "cli/console.h"
 #include "cli/table.h"
+#include "documents.h"
 #include "kernels_name.h"
 #include "speed.h"
 
 #include <algorithm>
-#include <cmath>
 
 namespace ruvllm::bench {
 namespace {
@@ -32,6 +29,9 @@ Cells cells_of(const std::vector<SpeedRow>& rows) {
   Cells cells;
   cells.titles = {"test", "model", "type", "threads", "isa", "tokens/s", "mad", "% of limit"};
   if (has_versus) cells.titles.insert(cells.titles.end(), {"other", "ratio"});
+  const bool has_baseline =
+      std::any_of(rows.begin(), rows.end(), [](const SpeedRow& row) { return row.before.has_value(); });
+  if (has_baseline) cells.titles.insert(cells.titles.end(), {"before", "change", ""});
   for (const SpeedRow& row : rows) {
     const Stats stats = row.stats();
     std::vector<std::string> line = {row.test.name(),
@@ -47,6 +47,11 @@ Cells cells_of(const std::vector<SpeedRow>& rows) {
       line.push_back(pairs.empty() ? "-" : fmt::format("{:.2f}", stats_of(row.versus).median));
       line.push_back(pairs.empty() ? "-" : fmt::format("{:.3f}", stats_of(pairs).median));
     }
+    if (has_baseline && row.before)
+      line.insert(line.end(), {fmt::format("{:.2f}", row.before->median),
+                               fmt::format("{:+.1f} %", row.change_percent()), row.slowed ? "slower" : ""});
+    else if (has_baseline)
+      line.insert(line.end(), {"-", "-", ""});
     cells.rows.push_back(std::move(line));
   }
   return cells;
@@ -89,20 +94,6 @@ std::string as_csv(const Cells& cells) {
   return text;
 }
 
-double parse_percent(const std::string& text) {
-  size_t used = 0;
-  double value = -1;
-  try {
-    value = std::stod(text, &used);
-  } catch (const std::exception&) {
-    used = 0;
-  }
-  const bool is_percent = used > 0 && (used == text.size() || (used + 1 == text.size() && text[used] == '%'));
-  if (!is_percent || !(value >= 0))
-    throw Error(Errc::usage, "--max-slowdown: '{}' is no percentage; try 5%", text);
-  return value / 100;
-}
-
 }  // namespace
 
 OrderedJson SpeedRow::json() const {
@@ -116,6 +107,11 @@ OrderedJson SpeedRow::json() const {
     row["versus_tps"] = versus;
     row["ratios"] = ratios(*this);
     row["median_ratio"] = stats_of(ratios(*this)).median;
+  }
+  if (before) {
+    row["baseline_tps"] = before->median;
+    row["change_pct"] = change_percent();
+    row["slowed"] = slowed;
   }
   return row;
 }
@@ -131,36 +127,12 @@ std::string report_speed(const std::vector<SpeedRow>& rows, const std::string& f
     }
     return format == "json" ? dump_json(all) + "\n" : lines;
   }
+  if (format == "junit") return junit_document(rows);
+  if (format == "html") return html_page(rows);
   const Cells cells = cells_of(rows);
   if (format == "csv") return as_csv(cells);
   if (format == "md") return as_markdown(cells);
   return as_table(cells, common);
-}
-
-void check_baseline(const std::vector<SpeedRow>& rows, const std::filesystem::path& baseline,
-                    const std::string& max_slowdown) {
-  const double bound = parse_percent(max_slowdown);
-  const Json before = parse_json(read_file(baseline, limits::kHubJsonBytes), baseline.string());
-  std::string slowed;
-  size_t n_compared = 0;
-  for (const SpeedRow& row : rows) {
-    for (const Json& old : before) {
-      if (!old.is_object() || old.value("test", "") != row.test.name() ||
-          old.value("model", "") != row.model || old.value("threads", 0) != row.test.threads ||
-          old.value("isa", "") != isa_name())
-        continue;
-      ++n_compared;
-      const Stats was = {old.value("median_tps", 0.0), old.value("min", 0.0), old.value("max", 0.0),
-                         old.value("mad", 0.0)};
-      if (is_slower(was, row.stats(), bound))
-        slowed += fmt::format("{}{} fell from {:.2f} to {:.2f} tokens/s ({:.1f} %)",
-                              slowed.empty() ? "" : "; ", row.test.name(), was.median, row.stats().median,
-                              100 * (row.stats().median / was.median - 1));
-    }
-  }
-  if (n_compared == 0)
-    throw Error(Errc::usage, "{} has none of these tests of this model", baseline.string());
-  if (!slowed.empty()) throw Error(Errc::gate_missed, "{}", slowed);
 }
 
 }  // namespace ruvllm::bench

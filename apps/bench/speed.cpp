@@ -18,9 +18,7 @@ constexpr const char* kGroup = "Speed";
 
 std::vector<SpeedTest> plan_tests(const SpeedOptions& options, const cli::CommonOptions& common) {
   std::vector<SpeedTest> tests;
-  const std::vector<int> threads =
-      options.threads.empty() ? std::vector<int>{common.threads} : options.threads;
-  for (int n_threads : threads)
+  for (int n_threads : common.thread_counts)
     for (int depth : options.depths)
       for (int batch : options.batches) {
         for (int n : options.prompts)
@@ -68,7 +66,11 @@ std::vector<SpeedRow> measure(const std::string& model, const SpeedOptions& opti
   Pools pools;
   std::vector<SpeedRow> rows;
   for (const SpeedTest& test : tests) {
-    rows.push_back({test, subject.name(), subject.type(), subject.file_bytes(), {}, 0, {}});
+    SpeedRow& row = rows.emplace_back();
+    row.test = test;
+    row.model = subject.name();
+    row.type = subject.type();
+    row.bytes = subject.file_bytes();
     subject.run(test, *pools.get(test.threads).pool);  // warm-up: memory, caches, clocks
   }
   const bool alternates = !options.versus.empty();
@@ -85,6 +87,16 @@ std::vector<SpeedRow> measure(const std::string& model, const SpeedOptions& opti
   remeasure(pools);
   for (SpeedRow& row : rows) row.limit_tps = subject.limit(row.test, pools.get(row.test.threads).limits);
   return rows;
+}
+
+/// What --out is written in: what its name ends in, else --format, else JSON.
+std::string format_of(const SpeedOptions& options) {
+  static const std::map<std::string, std::string> kEndings = {
+      {".json", "json"}, {".jsonl", "jsonl"}, {".csv", "csv"},  {".md", "md"},
+      {".xml", "junit"}, {".html", "html"},   {".htm", "html"}, {".txt", "table"}};
+  if (const auto known = kEndings.find(options.out.extension()); known != kEndings.end())
+    return known->second;
+  return options.format == "table" ? "json" : options.format;
 }
 
 }  // namespace
@@ -109,17 +121,17 @@ void add_speed_options(CLI::App& command, SpeedOptions& options) {
   list("-n,--generated", options.generated, 0, "Decode this many tokens; 0 for none.")->default_str("128");
   list("-d,--depths", options.depths, 0, "After this many tokens of context.")->default_str("0");
   list("-b,--batches", options.batches, 1, "This many sequences together.")->default_str("1");
-  list("--thread-counts", options.threads, 1, "Measure with each of these numbers of threads (default: -t).");
   command.add_option("-r,--repetitions", options.repetitions, "Samples of each test.")
       ->capture_default_str()
       ->check(cli::between(1, 1000))
       ->group(kGroup);
   command.add_option("--format", options.format, "How to print the rows.")
       ->capture_default_str()
-
-      ->check(CLI::IsMember({"table", "json", "jsonl", "csv", "md"}))
+      ->check(CLI::IsMember({"table", "json", "jsonl", "csv", "md", "junit", "html"}))
       ->group(kGroup);
-  command.add_option("--out", options.out, "Write the rows to this file too, as JSON.")
+  command
+      .add_option("--out", options.out,
+                  "Write the rows to this file too, in the format that its name ends in (else JSON).")
       ->type_name("FILE")
       ->group(kGroup);
   command
@@ -161,10 +173,16 @@ int run_speed(const std::string& model, const SpeedOptions& options, kv::KvForma
     save_synthetic(model, options.save_synthetic);
     return 0;
   }
-  const std::vector<SpeedRow> rows = measure(model, options, kv_format, common);
-  cli::print(report_speed(rows, common.json ? "json" : options.format, common));
-  if (!options.out.empty()) write_file_atomically(options.out, report_speed(rows, "json", common));
-  if (!options.baseline.empty()) check_baseline(rows, options.baseline, options.max_slowdown);
+  const double bound = parse_percent(options.max_slowdown);
+  const Json baseline = options.baseline.empty() ? Json() : read_baseline(options.baseline);
+  std::vector<SpeedRow> rows = measure(model, options, kv_format, common);
+  if (!options.baseline.empty()) compare_with_baseline(rows, baseline, bound);
+  const bool is_document = options.format == "html" || options.format == "junit";
+  const bool print_table = is_document && !options.out.empty();
+  cli::print(report_speed(rows, common.json ? "json" : print_table ? "table" : options.format, common));
+  if (!options.out.empty())
+    write_file_atomically(options.out, report_speed(rows, format_of(options), common));
+  refuse_slowdowns(rows);
   return 0;
 }
 

@@ -11,6 +11,7 @@
 #include <CLI/CLI.hpp>
 
 #include <filesystem>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -21,7 +22,6 @@ struct SpeedOptions {
   std::vector<int> generated = {128};
   std::vector<int> depths = {0};
   std::vector<int> batches = {1};
-  std::vector<int> threads;  ///< empty: the program's
   int repetitions = 5;
   std::string format = "table";
   std::filesystem::path out;
@@ -51,7 +51,10 @@ struct SpeedRow {
   std::vector<double> samples;  ///< tokens a second
   double limit_tps = 0;         ///< what the machine's limits allow
   std::vector<double> versus;   ///< the other program's samples, where it was asked
+  std::optional<Stats> before;  ///< in the baseline, where it has this test
+  bool slowed = false;          ///< against the baseline, by more than was allowed
   Stats stats() const { return stats_of(samples); }
+  double change_percent() const { return 100 * (stats().median / before->median - 1); }
   OrderedJson json() const;
 };
 
@@ -64,9 +67,16 @@ int run_speed(const std::string& model, const SpeedOptions& options, kv::KvForma
 /// The rows as options.format says.
 std::string report_speed(const std::vector<SpeedRow>& rows, const std::string& format,
                          const cli::CommonOptions& common);
-/// Throws Errc::gate_missed naming what slowed against the rows of `baseline`, a file that this program wrote
-/// as JSON.
-void check_baseline(const std::vector<SpeedRow>& rows, const std::filesystem::path& baseline,
-                    const std::string& max_slowdown);
+/// "5%" or "5" as 0.05; throws Errc::usage.
+double parse_percent(const std::string& text);
+/// The JSON rows that this program wrote in an earlier run.
+Json read_baseline(const std::filesystem::path& path);
+/// Notes what the baseline has of the same tests of the same model, and which rows are slower by more than
+/// `bound` and than noise. Throws Errc::usage where it has none of them.
+void compare_with_baseline(std::vector<SpeedRow>& rows, const Json& baseline, double bound);
+/// Throws Errc::gate_missed naming what slowed.
+void refuse_slowdowns(const std::vector<SpeedRow>& rows);
+/// "tg128 fell from 50.00 to 40.00 tokens/s (-20.0 %)", of a row that has a `before`.
+std::string slowdown_text(const SpeedRow& row);
 
 }  // namespace ruvllm::bench

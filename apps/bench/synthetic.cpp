@@ -4,6 +4,7 @@
 #include "base/random.h"
 #include "base/strings.h"
 #include "format/gguf.h"
+#include "quant/recipe.h"
 
 #include <unistd.h>
 
@@ -34,9 +35,11 @@ constexpr Shape kShapes[] = {
 };
 constexpr uint32_t kContext = 32768;
 
+/// A shape in one format, or in the mix of formats that `quantize` makes (then `format` is not used).
 struct Request {
   const Shape& shape;
   tensor::Format format;
+  const quant::Mix* mix;
 };
 
 Request parse(const std::string& reference) {
@@ -49,8 +52,10 @@ Request parse(const std::string& reference) {
     known += fmt::format("{}{}", known.empty() ? "" : ", ", shape.name);
     if (shape.name != shape_name) continue;
     const kernels::Traits* format = kernels::find_format(type.c_str());
-    if (format == nullptr) throw Error(Errc::usage, "'{}' is no weight type; try Q4_0 or Q4_K", type);
-    return {shape, format->format};
+    if (format != nullptr) return {shape, format->format, nullptr};
+    for (const quant::Mix& mix : quant::all_mixes())
+      if (to_lower(mix.name) == to_lower(type)) return {shape, mix.base, &mix};
+    throw Error(Errc::usage, "'{}' is no weight type; try Q4_0 or Q4_K_M", type);
   }
   throw Error(Errc::usage, "'{}' is no shape; there are {}", shape_name, known);
 }
@@ -119,6 +124,21 @@ std::vector<format::TensorPlan> plan_tensors(const Request& request) {
   return plans;
 }
 
+/// The formats that `quantize` would choose, where a mix is asked for.
+void mix_formats(const Request& request, const format::Metadata& metadata,
+                 std::vector<format::TensorPlan>& plans) {
+  if (request.mix == nullptr) return;
+  format::ModelFile file;
+  file.metadata = metadata;
+  for (const format::TensorPlan& plan : plans)
+    file.tensors.push_back({plan.name, plan.format, plan.dimensions, {}});
+  file.index_tensors();
+  quant::Recipe recipe;
+  recipe.mix = request.mix;
+  const std::vector<quant::Choice> choices = quant::choose_formats(file, recipe);
+  for (size_t i = 0; i < plans.size(); ++i) plans[i].format = choices[i].format;
+}
+
 /// Blocks of normal weights, enough that no cache holds them, to be repeated through every tensor of a type:
 /// speed does not depend on values, only on their being ordinary.
 std::vector<std::byte> make_blocks(tensor::Format format, float spread) {
@@ -134,8 +154,10 @@ std::vector<std::byte> make_blocks(tensor::Format format, float spread) {
 }
 
 void write_synthetic(const Request& request, const std::filesystem::path& path) {
-  const std::vector<format::TensorPlan> plans = plan_tensors(request);
-  format::GgufWriter writer(path, describe(request.shape), plans);
+  std::vector<format::TensorPlan> plans = plan_tensors(request);
+  const format::Metadata metadata = describe(request.shape);
+  mix_formats(request, metadata, plans);
+  format::GgufWriter writer(path, metadata, plans);
   const float spread = 1.0f / std::sqrt(static_cast<float>(request.shape.width));
   for (size_t i = 0; i < plans.size(); ++i) {
     const bool is_norm = plans[i].name.ends_with("norm.weight");

@@ -26,6 +26,12 @@ constexpr int kAttentionRows = 1;
 /// Weight panels and activation rows of a tile of quantised products, and of float products.
 constexpr size_t kTilePanels = 1;
 constexpr size_t kTileRows = 3;
+/// Most activation rows whose products are made where weights are unpacked (lanes/stream.h): with scales of
+/// 32 values, and of 16.
+constexpr size_t kStreamRows = ~size_t{0};
+constexpr size_t kStreamRowsBy16 = ~size_t{0};
+/// Rows of its largest slice: a group at least.
+constexpr size_t kSliceRows = 6;
 constexpr int kFloatPanels = 2;
 constexpr int kFloatRows = 2;
 /// Bytes are multiplied as magnitude times signed activation (see Dot), so codes are the quants themselves.

@@ -145,6 +145,12 @@ constexpr bool kUnsignedCodes = true;
 /// Weight panels and activation rows of a tile that lives in registers: 2 x 6 sums of each kind, of 32.
 constexpr size_t kTilePanels = 2;
 constexpr size_t kTileRows = 6;
+/// Most activation rows whose products are made where weights are unpacked (lanes/stream.h): with scales of
+/// 32 values, and of 16.
+constexpr size_t kStreamRows = ~size_t{0};
+constexpr size_t kStreamRowsBy16 = 8;
+/// Rows of its largest slice: a group at least, so that eight sequences unpack weights once.
+constexpr size_t kSliceRows = 8;
 /// For float weights.
 constexpr int kFloatPanels = 4;
 constexpr int kFloatRows = 6;

@@ -10,6 +10,13 @@
 namespace ruvllm::kernels {
 namespace {
 
+/// Byte-wise a >> n, for n from -2 (to the left) to 7, of bits that stay inside their bytes once masked.
+template <int n>
+inline Ints shifted(Ints a) {
+  if constexpr (n >= 0) return shift_right<n>(a);
+  return shift_left<(n < 0 ? -n : 0)>(a);
+}
+
 /// `most`: no level of the grid is larger.
 template <class Block_, int most>
 struct LanesPiq : PlainFormat<Block_, most> {

@@ -8,6 +8,9 @@
 #pragma once
 
 #include "kernels/kernels.h"
+#include "kernels/lanes/kind.h"
+#include "kernels/lanes/stream.h"
+#include "kernels/lanes/unpack_plain.h"
 
 namespace ruvllm::kernels {
 namespace {
@@ -22,15 +25,6 @@ struct Chunk {
   alignas(64) float mins[kTilePanels][kChunkColumns];
 };
 
-/// What a tile needs to know of a format.
-template <int sub_block_, bool has_min_, int most_>
-struct Kind {
-  static constexpr int kSubBlock = sub_block_;
-  static constexpr bool kHasMin = has_min_;
-  static constexpr int kMost = most_;
-  static constexpr bool kHasBias = kUnsignedCodes && !has_min_;
-};
-
 /// A row of results: where it stands, and where it goes. `from` null: from zero.
 struct Sums {
   const float* from;
@@ -39,19 +33,12 @@ struct Sums {
   size_t to_stride;
 };
 
-template <class K>
-inline int32_t bias_of(const ActivationBlock& block, size_t half) {
-  if constexpr (!K::kHasBias) return 0;
-  return K::kSubBlock == 32 ? block.bias : block.half_biases[half];
-}
-
 /// n_blocks x 32 columns of n_panels panels times n_rows activation rows, whose blocks lie `stride` apart.
 /// Meanwhile `next` is brought near, which will be wanted next.
 template <class K, int n_panels, int n_rows>
 void multiply_tile(const Chunk& chunk, const ActivationBlock* x, size_t stride, const ActivationBlock* next,
                    size_t n_blocks, const Sums& sums) {
-  constexpr size_t kHalves = 32 / K::kSubBlock;
-  constexpr size_t kGroups = K::kSubBlock / 4;
+  constexpr size_t kHalves = K::kHalves, kGroups = K::kGroups;
   Floats sum[n_panels][n_rows];
   for (int r = 0; r < n_rows; ++r) {
     for (int p = 0; p < n_panels; ++p) {
@@ -67,7 +54,7 @@ void multiply_tile(const Chunk& chunk, const ActivationBlock* x, size_t stride, 
     }
     Ints total[n_panels][n_rows];
     {
-      Dot<K::kMost, !K::kHasMin> dot[n_panels][n_rows];
+      typename K::Product dot[n_panels][n_rows];
       for (int r = 0; r < n_rows; ++r) {
         const int32_t bias = bias_of<K>(block[r], half);
         for (int p = 0; p < n_panels; ++p) dot[p][r].begin(bias);
@@ -94,9 +81,7 @@ void multiply_tile(const Chunk& chunk, const ActivationBlock* x, size_t stride, 
       if constexpr (K::kHasMin) {
         const Floats min = load(chunk.mins[p] + 16 * s);
         for (int r = 0; r < n_rows; ++r) {
-          const ActivationBlock& of_row = block[r];
-          sum[p][r] = fma(min, broadcast(kHalves == 1 ? of_row.scaled_sum : of_row.scaled_half_sums[half]),
-                          sum[p][r]);
+          sum[p][r] = fma(min, broadcast(scaled_sum_of<K>(block[r], half)), sum[p][r]);
         }
       }
     }
@@ -111,13 +96,12 @@ void multiply_tile(const Chunk& chunk, const ActivationBlock* x, size_t stride, 
 template <class K>
 void multiply_wide(const Chunk& chunk, size_t panel, const WideActivationBlock* x, size_t stride,
                    size_t n_blocks, const Sums& sums) {
-  constexpr size_t kHalves = 32 / K::kSubBlock;
-  constexpr size_t kGroups = K::kSubBlock / 4;
+  constexpr size_t kHalves = K::kHalves, kGroups = K::kGroups;
   Floats sum = sums.from != nullptr ? load(sums.from) : broadcast(0.0f);
   for (size_t s = 0; s < n_blocks * kHalves; ++s) {
     const WideActivationBlock& block = x[s / kHalves * stride];
     const size_t half = s % kHalves;
-    Dot<K::kMost, !K::kHasMin> high, low;
+    typename K::Product high, low;
     high.begin(0);
     low.begin(bias_of<K>(block.high, half));
     for (size_t g = 0; g < kGroups; ++g) {
@@ -128,10 +112,8 @@ void multiply_wide(const Chunk& chunk, size_t panel, const WideActivationBlock* 
     const Ints total = add_words(shift_left<8>(high.total()), low.total());
     sum =
         fma(multiply(load(chunk.scales[panel] + 16 * s), broadcast(block.high.scale)), to_floats(total), sum);
-    if constexpr (K::kHasMin) {
-      const float scaled_sum = kHalves == 1 ? block.high.scaled_sum : block.high.scaled_half_sums[half];
-      sum = fma(load(chunk.mins[panel] + 16 * s), broadcast(scaled_sum), sum);
-    }
+    if constexpr (K::kHasMin)
+      sum = fma(load(chunk.mins[panel] + 16 * s), broadcast(scaled_sum_of<K>(block.high, half)), sum);
   }
   store(sums.to, sum);
 }
@@ -190,9 +172,6 @@ void multiply_chunk_wide(const Chunk& chunk, size_t n_panels, const Activations&
   }
 }
 
-/// How far ahead of unpacking weights are fetched: while codes are multiplied, memory goes on delivering.
-constexpr size_t kAhead = 8192;
-
 /// Columns k .. k + n - 1 of one panel. Where the format has a grid, the last block may be shorter.
 template <class F>
 inline void unpack_chunk(const F& format, const uint8_t* panel, size_t k, size_t n, uint8_t* codes,
@@ -201,12 +180,12 @@ inline void unpack_chunk(const F& format, const uint8_t* panel, size_t k, size_t
   for (size_t i = 0; i < n; i += Block::kValues) {
     const size_t at = i / Block::kSubBlock * 16;
     const uint8_t* block = panel + (k + i) / Block::kValues * sizeof(Block) * 16;
-    for (size_t line = 0; line < sizeof(Block) * 16; line += 64) prefetch(block + kAhead + line);
+    fetch_ahead<Block>(block);
     if constexpr (requires { format.grid; }) {
       const size_t left = n - i < Block::kValues ? n - i : Block::kValues;
       format.unpack(block, activation_blocks(left), codes + i * 16, scales + at);
     } else {
-      F::unpack(block, codes + i * 16, scales + at, mins + at);
+      unpack_block<F>(block, codes + i * 16, scales + at, mins + at);
     }
   }
 }
@@ -222,8 +201,7 @@ constexpr size_t kFewRows = 2;
 template <class F>
 void multiply_quantised(const F& format, const void* panels, size_t panel_bytes, size_t n_panels,
                         const Activations& x, float* out, size_t out_stride, void* scratch) {
-  using Block = typename F::Block;
-  using K = Kind<Block::kSubBlock, Block::kHasMin, F::kMost>;
+  using K = KindOf<F>;
   constexpr size_t kWidth = 16 * kTilePanels;
   Chunk& chunk = *static_cast<Chunk*>(scratch);
   float* waiting = reinterpret_cast<float*>(static_cast<char*>(scratch) + sizeof(Chunk));
@@ -257,6 +235,11 @@ void multiply_quantised(const F& format, const void* panels, size_t panel_bytes,
 template <class F>
 void matmul_quantised(const void* panels, size_t panel_bytes, size_t n_panels, const Activations& x,
                       float* out, size_t out_stride, void* scratch) {
+  if constexpr (is_streamed<F>(1)) {
+    if (x.wide_blocks == nullptr && is_streamed<F>(x.n_rows))
+      return matmul_streamed<F>(static_cast<const uint8_t*>(panels), panel_bytes, n_panels, x, out,
+                                out_stride);
+  }
   multiply_quantised(F{}, panels, panel_bytes, n_panels, x, out, out_stride, scratch);
 }
 

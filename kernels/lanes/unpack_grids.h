@@ -164,22 +164,26 @@ struct LanesIQ1_M : PlainFormat<BlockIQ1_M, 9> {
   }
 };
 
-struct LanesIQ4_NL : PlainFormat<BlockIQ4_NL, 127> {
-  static void unpack(const uint8_t* panel, uint8_t* codes, float* scales, float*) {
-    put(scales, 0, halves_of(panel, 0));
-    unpack_levels(panel, 2, 0, kIq4Values, codes);
+struct LanesIQ4_NL : FormatInParts<BlockIQ4_NL, 127, 128, 32> {
+  static void scales(const uint8_t* panel, float* scales, float*) { put(scales, 0, halves_of(panel, 0)); }
+  template <class Codes>
+  static void quants(const uint8_t* panel, size_t, Codes& to) {
+    unpack_levels(panel, 2, 0, kIq4Values, to);
   }
 };
 
-struct LanesIQ4_XS : PlainFormat<BlockIQ4_XS, 127> {
-  static void unpack(const uint8_t* panel, uint8_t* codes, float* scales, float*) {
+struct LanesIQ4_XS : FormatInParts<BlockIQ4_XS, 127, 128, 32> {
+  static void scales(const uint8_t* panel, float* scales, float*) {
     const Floats d = halves_of(panel, 0);
     const Ints scales_high = load_halves(unit_of(panel, 2)), scales_low = words_of(panel, 4);
     for (size_t s = 0; s < 8; ++s) {
       const Ints scale = either(bits(scales_low, 4 * s, 15), shift_left<4>(bits(scales_high, 2 * s, 3)));
       put(scales, s, multiply(d, to_floats(add_words(scale, splat_word(-32)))));
-      unpack_levels(panel, 8, 4 * s, kIq4Values, codes + 512 * s);
     }
+  }
+  template <class Codes>
+  static void quants(const uint8_t* panel, size_t part, Codes& to) {
+    unpack_levels(panel, 8, 4 * part, kIq4Values, to);
   }
 };
 

@@ -1,9 +1,12 @@
 // Panels of the legacy, K, ternary and MXFP4 formats to codes: what one interleaved block of 16 rows becomes.
 //
-// Codes: for each 4 consecutive columns, 16 rows x 4 bytes. Where kUnsignedCodes, formats whose quants are
-// signed add 128 to them; formats with a minimum have small unsigned quants and add nothing. Scales and
-// minima: 16 floats for each sub-block; minima are stored negated. See formats/*.h for the blocks,
+// Codes: for each 4 consecutive columns (a group), 16 rows x 4 bytes. Where kUnsignedCodes, formats whose
+// quants are signed add 128 to them; formats with a minimum have small unsigned quants and add nothing.
+// Scales and minima: 16 floats for each sub-block; minima are stored negated. See formats/*.h for the blocks,
 // kernels/interleave.h for panels.
+//
+// A format whose codes are cheap to make says them a part of a block at a time, to whoever takes them: memory
+// (StoredCodes), or products on the spot (stream.h).
 #pragma once
 
 #include "kernels/formats/kquants.h"
@@ -61,27 +64,70 @@ struct PlainFormat {
   static constexpr int kMost = most;
 };
 
+/// A format with parts has, besides, scales(panel, scales, mins) for a whole block, and quants(panel, part,
+/// to) for each part of Codes::kColumns columns, which calls to.put(group within the part, codes) for all its
+/// groups. Wide parts take fewest instructions, narrow ones fewest sums at once. Unsigned bytes are `zero`
+/// more than the quants they stand for: to.centred(bytes) makes codes of them.
+template <class Block_, int most, int zero, size_t wide, size_t narrow = wide>
+struct FormatInParts : PlainFormat<Block_, most> {
+  static constexpr int kZero = zero;
+  static constexpr size_t kWidePart = wide, kNarrowPart = narrow;
+};
+
+/// Where codes go that will be multiplied with many rows.
+template <class F>
+struct StoredCodes {
+  static constexpr size_t kColumns = F::kWidePart;
+  uint8_t* codes;
+  void put(size_t group, Ints bytes) const { store_ints(codes + 64 * group, bytes); }
+  static Ints centred(Ints bytes) { return codes_from(bytes, F::kZero); }
+};
+
+/// A block as codes, scales and minima in memory.
+template <class F>
+inline void unpack_block(const uint8_t* panel, uint8_t* codes, float* scales, float* mins) {
+  if constexpr (requires { F::kZero; }) {
+    F::scales(panel, scales, mins);
+    for (size_t part = 0; part * F::kWidePart < F::Block::kValues; ++part) {
+      StoredCodes<F> to = {codes + part * F::kWidePart * 16};
+      F::quants(panel, part, to);
+    }
+  } else {
+    F::unpack(panel, codes, scales, mins);
+  }
+}
+
 // ------------------------------------------------------------------------------------------------- legacy
 
-struct LanesQ4_0 : PlainFormat<BlockQ4_0, 8> {
-  static void unpack(const uint8_t* panel, uint8_t* codes, float* scales, float*) {
-    put(scales, 0, halves_of(panel, 0));
+struct LanesQ4_0 : FormatInParts<BlockQ4_0, 8, 8, 32> {
+  static void scales(const uint8_t* panel, float* scales, float*) { put(scales, 0, halves_of(panel, 0)); }
+  template <class Codes>
+  static void quants(const uint8_t* panel, size_t, Codes& to) {
+#pragma GCC unroll 4
     for (size_t u = 0; u < 4; ++u) {
       const Ints q = words_of(panel, 2, u);
-      put(codes, u, codes_from(low_nibbles(q), 8));
-      put(codes, u + 4, codes_from(high_nibbles(q), 8));
+      to.put(u, to.centred(low_nibbles(q)));
+      to.put(u + 4, to.centred(high_nibbles(q)));
     }
   }
 };
 
-struct LanesQ4_1 : PlainFormat<BlockQ4_1, 15> {
-  static void unpack(const uint8_t* panel, uint8_t* codes, float* scales, float* mins) {
-    put(scales, 0, halves_of(panel, 0));
-    put(mins, 0, halves_of(panel, 2));
+inline void put_scale_and_min(const uint8_t* panel, float* scales, float* mins) {
+  put(scales, 0, halves_of(panel, 0));
+  put(mins, 0, halves_of(panel, 2));
+}
+
+struct LanesQ4_1 : FormatInParts<BlockQ4_1, 15, 128, 32> {
+  static void scales(const uint8_t* panel, float* scales, float* mins) {
+    put_scale_and_min(panel, scales, mins);
+  }
+  template <class Codes>
+  static void quants(const uint8_t* panel, size_t, Codes& to) {
+#pragma GCC unroll 4
     for (size_t u = 0; u < 4; ++u) {
       const Ints q = words_of(panel, 4, u);
-      put(codes, u, low_nibbles(q));
-      put(codes, u + 4, high_nibbles(q));
+      to.put(u, low_nibbles(q));
+      to.put(u + 4, high_nibbles(q));
     }
   }
 };
@@ -93,87 +139,79 @@ inline Ints five_bits(const uint8_t* panel, size_t offset, Ints fifth_bits, size
                 value_where_bit(fifth_bits, static_cast<int>(4 * group), 16));
 }
 
-struct LanesQ5_0 : PlainFormat<BlockQ5_0, 16> {
-  static void unpack(const uint8_t* panel, uint8_t* codes, float* scales, float*) {
-    put(scales, 0, halves_of(panel, 0));
+struct LanesQ5_0 : FormatInParts<BlockQ5_0, 16, 16, 32> {
+  static void scales(const uint8_t* panel, float* scales, float*) { put(scales, 0, halves_of(panel, 0)); }
+  template <class Codes>
+  static void quants(const uint8_t* panel, size_t, Codes& to) {
     const Ints fifth_bits = words_of(panel, 2);
-    for (size_t g = 0; g < 8; ++g) put(codes, g, codes_from(five_bits(panel, 6, fifth_bits, g), 16));
+#pragma GCC unroll 8
+    for (size_t g = 0; g < 8; ++g) to.put(g, to.centred(five_bits(panel, 6, fifth_bits, g)));
   }
 };
 
-struct LanesQ5_1 : PlainFormat<BlockQ5_1, 31> {
-  static void unpack(const uint8_t* panel, uint8_t* codes, float* scales, float* mins) {
-    put(scales, 0, halves_of(panel, 0));
-    put(mins, 0, halves_of(panel, 2));
+struct LanesQ5_1 : FormatInParts<BlockQ5_1, 31, 128, 32> {
+  static void scales(const uint8_t* panel, float* scales, float* mins) {
+    put_scale_and_min(panel, scales, mins);
+  }
+  template <class Codes>
+  static void quants(const uint8_t* panel, size_t, Codes& to) {
     const Ints fifth_bits = words_of(panel, 4);
-    for (size_t g = 0; g < 8; ++g) put(codes, g, five_bits(panel, 8, fifth_bits, g));
+#pragma GCC unroll 8
+    for (size_t g = 0; g < 8; ++g) to.put(g, five_bits(panel, 8, fifth_bits, g));
   }
 };
 
-struct LanesQ8_0 : PlainFormat<BlockQ8_0, 128> {
-  static void unpack(const uint8_t* panel, uint8_t* codes, float* scales, float*) {
-    put(scales, 0, halves_of(panel, 0));
-    for (size_t u = 0; u < 8; ++u) put(codes, u, codes_from_signed(words_of(panel, 2, u)));
+struct LanesQ8_0 : FormatInParts<BlockQ8_0, 128, 128, 32> {
+  static void scales(const uint8_t* panel, float* scales, float*) { put(scales, 0, halves_of(panel, 0)); }
+  template <class Codes>
+  static void quants(const uint8_t* panel, size_t, Codes& to) {
+#pragma GCC unroll 8
+    for (size_t u = 0; u < 8; ++u) to.put(u, codes_from_signed(words_of(panel, 2, u)));
   }
 };
 
 // ----------------------------------------------------------------------------------------------- K formats
 
-/// The group of 4 columns that crumb c of unit u of 16 holds: within each half of 128 values, byte j of 32
-/// holds values j, j + 32, j + 64, j + 96.
-constexpr size_t crumb_group(size_t unit, size_t crumb) { return unit / 8 * 32 + crumb * 8 + unit % 8; }
-
-/// The four crumbs of every byte, through `finish`, to their groups.
-template <class Finish>
-inline void unpack_crumbs(const uint8_t* panel, size_t offset, uint8_t* codes, Finish finish) {
-  for (size_t u = 0; u < 16; ++u) {
-    const Ints q = words_of(panel, offset, u);
-    put(codes, crumb_group(u, 0), finish(mask_bytes(q, 3), u, 0));
-    put(codes, crumb_group(u, 1), finish(mask_bytes(shift_right<2>(q), 3), u, 1));
-    put(codes, crumb_group(u, 2), finish(mask_bytes(shift_right<4>(q), 3), u, 2));
-    put(codes, crumb_group(u, 3), finish(mask_bytes(shift_right<6>(q), 3), u, 3));
+/// The crumbs of 8 units, through finish(crumb, unit, number of crumb): byte j of 32 of a half of 128 values
+/// holds values j, j + 32, j + 64, j + 96. A wide part is a half, a narrow one a crumb of it.
+template <class Codes, class Finish>
+inline void unpack_crumbs(const uint8_t* panel, size_t offset, size_t part, Codes& to, Finish finish) {
+  if constexpr (Codes::kColumns == 32) {
+    const Ints by = splat_word(static_cast<int32_t>(2 * (part % 4)));
+#pragma GCC unroll 8
+    for (size_t u = 0; u < 8; ++u) {
+      const Ints q = words_of(panel, offset, part / 4 * 8 + u);
+      to.put(u, finish(mask_bytes(shift_right_each(q, by), 3), u, part));
+    }
+  } else {
+#pragma GCC unroll 8
+    for (size_t u = 0; u < 8; ++u) {
+      const Ints q = words_of(panel, offset, 8 * part + u);
+      to.put(u, finish(mask_bytes(q, 3), u, 4 * part));
+      to.put(u + 8, finish(mask_bytes(shift_right<2>(q), 3), u, 4 * part + 1));
+      to.put(u + 16, finish(mask_bytes(shift_right<4>(q), 3), u, 4 * part + 2));
+      to.put(u + 24, finish(mask_bytes(shift_right<6>(q), 3), u, 4 * part + 3));
+    }
   }
 }
 
-struct LanesQ2_K : PlainFormat<BlockQ2_K, 3> {
-  static void unpack(const uint8_t* panel, uint8_t* codes, float* scales, float* mins) {
+struct LanesQ2_K : FormatInParts<BlockQ2_K, 3, 128, 128, 32> {
+  static void scales(const uint8_t* panel, float* scales, float* mins) {
     const Floats d = halves_of(panel, 80), negative_dmin = negated(halves_of(panel, 82));
     for (size_t s = 0; s < 16; s += 4) {
       const Ints packed = words_of(panel, 0, s / 4);
       put_products(scales, s, d, low_nibbles(packed));
       put_products(mins, s, negative_dmin, high_nibbles(packed));
     }
-    unpack_crumbs(panel, 16, codes, [](Ints q, size_t, size_t) { return q; });
+  }
+  template <class Codes>
+  static void quants(const uint8_t* panel, size_t part, Codes& to) {
+    unpack_crumbs(panel, 16, part, to, [](Ints q, size_t, size_t) { return q; });
   }
 };
 
-/// Byte-wise a >> n, for n from -2 (to the left) to 7, of bits that stay inside their bytes once masked.
-template <int n>
-inline Ints shifted(Ints a) {
-  if constexpr (n >= 0) return shift_right<n>(a);
-  return shift_left<(n < 0 ? -n : 0)>(a);
-}
-
-struct LanesQ3_K : PlainFormat<BlockQ3_K, 4> {
-  /// The third bits of half h, crumb c: bit 4 h + c of each byte, as a 4.
-  template <int bit>
-  static Ints third_bit(const uint8_t* panel, size_t unit) {
-    return mask_bytes(shifted<bit - 2>(words_of(panel, 0, unit % 8)), 4);
-  }
-  template <int half>
-  static void unpack_half(const uint8_t* panel, uint8_t* codes) {
-    for (size_t u = 8 * half; u < 8 * half + 8; ++u) {
-      const Ints q = words_of(panel, 32, u);
-      put(codes, crumb_group(u, 0), codes_from(either(mask_bytes(q, 3), third_bit<4 * half>(panel, u)), 4));
-      put(codes, crumb_group(u, 1),
-          codes_from(either(mask_bytes(shift_right<2>(q), 3), third_bit<4 * half + 1>(panel, u)), 4));
-      put(codes, crumb_group(u, 2),
-          codes_from(either(mask_bytes(shift_right<4>(q), 3), third_bit<4 * half + 2>(panel, u)), 4));
-      put(codes, crumb_group(u, 3),
-          codes_from(either(mask_bytes(shift_right<6>(q), 3), third_bit<4 * half + 3>(panel, u)), 4));
-    }
-  }
-  static void unpack(const uint8_t* panel, uint8_t* codes, float* scales, float*) {
+struct LanesQ3_K : FormatInParts<BlockQ3_K, 4, 4, 128, 32> {
+  static void scales(const uint8_t* panel, float* scales, float*) {
     const Floats d = halves_of(panel, 108);
     const Ints even = words_of(panel, 96, 0), odd = words_of(panel, 96, 1), high = words_of(panel, 96, 2);
     const auto put_scales = [&](size_t s, Ints low, Ints two_bits) {
@@ -183,8 +221,15 @@ struct LanesQ3_K : PlainFormat<BlockQ3_K, 4> {
     put_scales(4, low_nibbles(odd), mask_bytes(shift_right<2>(high), 3));
     put_scales(8, high_nibbles(even), mask_bytes(shift_right<4>(high), 3));
     put_scales(12, high_nibbles(odd), mask_bytes(shift_right<6>(high), 3));
-    unpack_half<0>(panel, codes);
-    unpack_half<1>(panel, codes);
+  }
+  /// Bit `crumb` of 8 of a byte is the third bit of its quant.
+  template <class Codes>
+  static void quants(const uint8_t* panel, size_t part, Codes& to) {
+    unpack_crumbs(panel, 32, part, to, [&](Ints q, size_t u, size_t crumb) {
+      const Ints by = splat_word(static_cast<int32_t>(crumb));
+      const Ints third = shift_left<2>(shift_right_each(words_of(panel, 0, u), by));
+      return to.centred(either(q, mask_bytes(third, 4)));
+    });
   }
 };
 
@@ -198,65 +243,81 @@ inline void unpack_six_bits(const uint8_t* panel, float* scales, float* mins) {
   put_products(mins, 4, negative_dmin, either(high_nibbles(third), mask_bytes(shift_right<2>(second), 48)));
 }
 
-struct LanesQ4_K : PlainFormat<BlockQ4_K, 15> {
-  static void unpack(const uint8_t* panel, uint8_t* codes, float* scales, float* mins) {
+struct LanesQ4_K : FormatInParts<BlockQ4_K, 15, 128, 64> {
+  static void scales(const uint8_t* panel, float* scales, float* mins) {
     unpack_six_bits(panel, scales, mins);
-    for (size_t u = 0; u < 32; ++u) {
-      const Ints q = words_of(panel, 16, u);
-      put(codes, u / 8 * 16 + u % 8, low_nibbles(q));
-      put(codes, u / 8 * 16 + 8 + u % 8, high_nibbles(q));
-    }
   }
-};
-
-struct LanesQ5_K : PlainFormat<BlockQ5_K, 31> {
-  /// Sub-blocks 2 c and 2 c + 1: their fifth bits are bits 2 c and 2 c + 1 of the bytes of qh.
-  template <int c>
-  static void unpack_pair(const uint8_t* panel, uint8_t* codes) {
+  template <class Codes>
+  static void quants(const uint8_t* panel, size_t part, Codes& to) {
+#pragma GCC unroll 8
     for (size_t u = 0; u < 8; ++u) {
-      const Ints q = words_of(panel, 48, 8 * c + u), fifth = words_of(panel, 16, u);
-      constexpr int to_left = 4 - 2 * c;  // brings bit 2 c to bit 4
-      const Ints low = to_left >= 0 ? shift_left<(to_left > 0 ? to_left : 0)>(fifth)
-                                    : shift_right<(to_left < 0 ? -to_left : 0)>(fifth);
-      const Ints high = to_left >= 1 ? shift_left<(to_left > 1 ? to_left - 1 : 0)>(fifth)
-                                     : shift_right<(to_left < 1 ? 1 - to_left : 0)>(fifth);
-      put(codes, 16 * c + u, either(low_nibbles(q), mask_bytes(low, 16)));
-      put(codes, 16 * c + 8 + u, either(high_nibbles(q), mask_bytes(high, 16)));
+      const Ints q = words_of(panel, 16, 8 * part + u);
+      to.put(u, low_nibbles(q));
+      to.put(u + 8, high_nibbles(q));
     }
-  }
-  static void unpack(const uint8_t* panel, uint8_t* codes, float* scales, float* mins) {
-    unpack_six_bits(panel, scales, mins);
-    unpack_pair<0>(panel, codes);
-    unpack_pair<1>(panel, codes);
-    unpack_pair<2>(panel, codes);
-    unpack_pair<3>(panel, codes);
   }
 };
 
-struct LanesQ6_K : PlainFormat<BlockQ6_K, 32> {
-  /// Units u and u + 8 of a half share their byte of crumbs, bits 0..3 for the low nibbles and 4..7 for the
-  /// high.
-  static void unpack(const uint8_t* panel, uint8_t* codes, float* scales, float*) {
+struct LanesQ5_K : FormatInParts<BlockQ5_K, 31, 128, 64> {
+  static void scales(const uint8_t* panel, float* scales, float* mins) {
+    unpack_six_bits(panel, scales, mins);
+  }
+  /// Sub-blocks 2 part and 2 part + 1: their fifth bits are bits 2 part and 2 part + 1 of the bytes of qh.
+  template <class Codes>
+  static void quants(const uint8_t* panel, size_t part, Codes& to) {
+    const Ints by = splat_word(static_cast<int32_t>(2 * part));
+#pragma GCC unroll 8
+    for (size_t u = 0; u < 8; ++u) {
+      const Ints q = words_of(panel, 48, 8 * part + u);
+      const Ints fifth = shift_right_each(words_of(panel, 16, u), by);
+      to.put(u, either(low_nibbles(q), mask_bytes(shift_left<4>(fifth), 16)));
+      to.put(u + 8, either(high_nibbles(q), mask_bytes(shift_left<3>(fifth), 16)));
+    }
+  }
+};
+
+struct LanesQ6_K : FormatInParts<BlockQ6_K, 32, 32, 128, 32> {
+  static void scales(const uint8_t* panel, float* scales, float*) {
     const Floats d = halves_of(panel, 208);
     for (size_t s = 0; s < 16; s += 4) put_signed_products(scales, s, d, words_of(panel, 192, s / 4));
-    for (size_t half = 0; half < 2; ++half) {
-      for (size_t u = 0; u < 8; ++u) {
-        const Ints near = words_of(panel, 0, 16 * half + u), far = words_of(panel, 0, 16 * half + 8 + u);
-        const Ints crumbs = words_of(panel, 128, 8 * half + u);
-        uint8_t* to = codes + 64 * (32 * half + u);
-        put(to, 0, codes_from(either(low_nibbles(near), mask_bytes(shift_left<4>(crumbs), 48)), 32));
-        put(to, 8, codes_from(either(low_nibbles(far), mask_bytes(shift_left<2>(crumbs), 48)), 32));
-        put(to, 16, codes_from(either(high_nibbles(near), mask_bytes(crumbs, 48)), 32));
-        put(to, 24, codes_from(either(high_nibbles(far), mask_bytes(shift_right<2>(crumbs), 48)), 32));
-      }
+  }
+  /// Crumb c of 4 of units u of a half belongs to nibbles of its units u (c = 0, 2: low, high) or u + 8 (1,
+  /// 3). A wide part is a half, a narrow one a crumb of it.
+  template <class Codes>
+  static void quants(const uint8_t* panel, size_t part, Codes& to) {
+    if constexpr (Codes::kColumns == 32) return quarter(panel, part, to);
+#pragma GCC unroll 8
+    for (size_t u = 0; u < 8; ++u) {
+      const Ints near = words_of(panel, 0, 16 * part + u), far = words_of(panel, 0, 16 * part + 8 + u);
+      const Ints crumbs = words_of(panel, 128, 8 * part + u);
+      to.put(u, to.centred(either(low_nibbles(near), mask_bytes(shift_left<4>(crumbs), 48))));
+      to.put(u + 8, to.centred(either(low_nibbles(far), mask_bytes(shift_left<2>(crumbs), 48))));
+      to.put(u + 16, to.centred(either(high_nibbles(near), mask_bytes(crumbs, 48))));
+      to.put(u + 24, to.centred(either(high_nibbles(far), mask_bytes(shift_right<2>(crumbs), 48))));
+    }
+  }
+  template <class Codes>
+  static void quarter(const uint8_t* panel, size_t part, Codes& to) {
+    const size_t half = part / 4, c = part % 4;
+    const Ints by_nibble = splat_word(static_cast<int32_t>(c / 2 * 4));
+    const Ints by_crumb = splat_word(static_cast<int32_t>(c * 2));
+#pragma GCC unroll 8
+    for (size_t u = 0; u < 8; ++u) {
+      const Ints nibbles = shift_right_each(words_of(panel, 0, 16 * half + c % 2 * 8 + u), by_nibble);
+      const Ints crumbs = shift_left<4>(shift_right_each(words_of(panel, 128, 8 * half + u), by_crumb));
+      to.put(u, to.centred(either(low_nibbles(nibbles), mask_bytes(crumbs, 48))));
     }
   }
 };
 
-struct LanesQ8_K : PlainFormat<BlockQ8_K, 128> {
-  static void unpack(const uint8_t* panel, uint8_t* codes, float* scales, float*) {
+struct LanesQ8_K : FormatInParts<BlockQ8_K, 128, 128, 32> {
+  static void scales(const uint8_t* panel, float* scales, float*) {
     for (size_t s = 0; s < 8; ++s) put(scales, s, as_floats(words_of(panel, 0)));
-    for (size_t u = 0; u < 64; ++u) put(codes, u, codes_from_signed(words_of(panel, 4, u)));
+  }
+  template <class Codes>
+  static void quants(const uint8_t* panel, size_t part, Codes& to) {
+#pragma GCC unroll 8
+    for (size_t u = 0; u < 8; ++u) to.put(u, codes_from_signed(words_of(panel, 4, 8 * part + u)));
   }
 };
 
@@ -286,28 +347,36 @@ struct LanesTQ1_0 : PlainFormat<BlockTQ1_0, 1> {
   }
 };
 
-struct LanesTQ2_0 : PlainFormat<BlockTQ2_0, 1> {
-  static void unpack(const uint8_t* panel, uint8_t* codes, float* scales, float*) {
+struct LanesTQ2_0 : FormatInParts<BlockTQ2_0, 1, 1, 128, 32> {
+  static void scales(const uint8_t* panel, float* scales, float*) {
     for (size_t s = 0; s < 8; ++s) put(scales, s, halves_of(panel, 64));
-    unpack_crumbs(panel, 0, codes, [](Ints q, size_t, size_t) { return codes_from(q, 1); });
+  }
+  template <class Codes>
+  static void quants(const uint8_t* panel, size_t part, Codes& to) {
+    unpack_crumbs(panel, 0, part, to, [&](Ints q, size_t, size_t) { return to.centred(q); });
   }
 };
 
 /// A code book of signed bytes, looked up by nibbles of 4 units: the low ones first.
+template <class Codes>
 inline void unpack_levels(const uint8_t* panel, size_t offset, size_t first_unit, const int8_t* levels,
-                          uint8_t* codes) {
+                          Codes& to) {
   const Ints table = codes_from_signed(load_table(levels));
+#pragma GCC unroll 4
   for (size_t u = 0; u < 4; ++u) {
     const Ints q = words_of(panel, offset, first_unit + u);
-    put(codes, u, look_up(table, low_nibbles(q)));
-    put(codes, u + 4, look_up(table, high_nibbles(q)));
+    to.put(u, look_up(table, low_nibbles(q)));
+    to.put(u + 4, look_up(table, high_nibbles(q)));
   }
 }
 
-struct LanesMXFP4 : PlainFormat<BlockMXFP4, 12> {
-  static void unpack(const uint8_t* panel, uint8_t* codes, float* scales, float*) {
+struct LanesMXFP4 : FormatInParts<BlockMXFP4, 12, 128, 32> {
+  static void scales(const uint8_t* panel, float* scales, float*) {
     for (size_t lane = 0; lane < 16; ++lane) scales[lane] = e8m0_half_to_f32(panel[lane]);
-    unpack_levels(panel, 1, 0, kMxfp4Values, codes);
+  }
+  template <class Codes>
+  static void quants(const uint8_t* panel, size_t, Codes& to) {
+    unpack_levels(panel, 1, 0, kMxfp4Values, to);
   }
 };
 

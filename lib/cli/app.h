@@ -11,6 +11,7 @@
 #include <map>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace ruvllm::cli {
 
@@ -25,7 +26,8 @@ struct CommonOptions {
   bool json = false;
   std::filesystem::path config;     ///< empty where there is none
   std::filesystem::path cache_dir;  ///< empty where not given: then the hub's cache, see hub/settings.h
-  int threads = 0;                  ///< at least 1
+  int threads = 0;                  ///< at least 1; the most of thread_counts
+  std::vector<int> thread_counts;   ///< what -t listed, or `threads` alone
   bool offline = false;
   std::map<std::string, std::string> aliases;  ///< [aliases] of the config file: name to model reference
 };
@@ -37,6 +39,7 @@ struct App {
   std::function<void(CLI::App&)> add_options;
   /// Returns the exit code; throws Error for everything else.
   std::function<int(const CommonOptions&)> run;
+  bool lists_threads = false;  ///< -t takes N,... and the verb runs with each
 };
 
 /// The whole main function of a verb.

@@ -18,6 +18,7 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <csignal>
 #include <cstring>
@@ -69,7 +70,19 @@ bool asks_for_json(std::span<char*> arguments) {
   return false;
 }
 
-void add_common_options(CLI::App& cli, CommonOptions& common) {
+void add_threads_option(CLI::App& cli, CommonOptions& common, bool is_list) {
+  CLI::Option* option =
+      is_list ? cli.add_option("-t,--threads", common.thread_counts,
+                               "Compute with each of these numbers of threads (all cores where not given).")
+                    ->delimiter(',')
+                    ->type_name("N,...")
+              : cli.add_option("-t,--threads", common.threads,
+                               "Compute with this many threads (all cores where not given).")
+                    ->type_name("N");
+  option->check(between(1, kMaxThreads));
+}
+
+void add_common_options(CLI::App& cli, CommonOptions& common, const App& app) {
   static const std::map<std::string, ColorMode> kColors = {
       {"auto", ColorMode::automatic}, {"always", ColorMode::always}, {"never", ColorMode::never}};
   const auto check_color = [](std::string& text) {
@@ -92,10 +105,7 @@ void add_common_options(CLI::App& cli, CommonOptions& common) {
   cli.add_option("--cache-dir", common.cache_dir, "Keep downloaded models here, not in HF_HUB_CACHE.")
       ->type_name("DIR");
   cli.add_flag("--offline", common.offline, "Never use the network.");
-  cli.add_option("-t,--threads", common.threads,
-                 "Compute with this many threads (all cores where not given).")
-      ->type_name("N")
-      ->check(between(1, kMaxThreads));
+  add_threads_option(cli, common, app.lists_threads);
   cli.option_defaults()->group("Options");
 }
 
@@ -116,7 +126,9 @@ void resolve(CLI::App& cli, CommonOptions& common) {
   }
   if (const auto problem = tensor::instruction_set_problem(); !problem.empty())
     throw Error(Errc::usage, "{}", problem);
+  if (!common.thread_counts.empty()) common.threads = std::ranges::max(common.thread_counts);
   if (common.threads == 0) common.threads = read_machine().default_threads();
+  if (common.thread_counts.empty()) common.thread_counts = {common.threads};
 }
 
 std::string with_hint(const Error& error, std::string_view verb) {
@@ -161,7 +173,7 @@ int parse_and_run(int argc, char** argv, const App& app, CommonOptions& common) 
   cli.fallthrough();
   cli.option_defaults()->group("Options")->multi_option_policy(CLI::MultiOptionPolicy::TakeLast);
   app.add_options(cli);
-  add_common_options(cli, common);
+  add_common_options(cli, common, app);
   std::string generate;
   cli.add_option("--generate", generate)->group("");
   try {

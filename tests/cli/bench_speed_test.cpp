@@ -65,6 +65,58 @@ TEST_CASE("a baseline that is missed ends with 7, one that is met with 0, one of
   CHECK(against(baseline_with(1e12, rows), "8").exit_code == 7);
   CHECK(against(baseline_with(1e-6, rows), "8").exit_code == 0);
   CHECK(against(baseline_with(1e12, rows), "9").exit_code == 2);
+  CHECK(against("{}", "8").exit_code == 5);
+  const Finished wrong = run({"bench", *model, "--baseline", out, "--max-slowdown", "much"});
+  CHECK(wrong.exit_code == 2);
+  CHECK(wrong.err.find("'much'") != std::string::npos);
+}
+
+TEST_CASE("reports of a comparison tell what slowed, whatever their format") {
+  const auto model = test_data("stories260K/stories260K.gguf");
+  if (!model) return;
+  const TemporaryFolder folder;
+  const std::string baseline = folder / "baseline.json";
+  const auto report = [&](const std::vector<std::string>& more, int exit_code) {
+    std::vector<std::string> arguments = {"bench", *model, "-p", "8,16", "-n", "0", "-r", "1"};
+    arguments.insert(arguments.end(), more.begin(), more.end());
+    const Finished finished = run(arguments);
+    CHECK(finished.exit_code == exit_code);
+    return finished.out;
+  };
+  Json rows = parse_json(report({"--json"}, 0), "bench");
+  ruvllm::write_file_atomically(baseline, baseline_with(1e12, Json::array({rows[1]})));
+  const auto compared = [&](const std::string& format) {
+    return report({"--baseline", baseline, "--format", format}, 7);
+  };
+  rows = parse_json(compared("json"), "bench");
+  CHECK(rows[1]["slowed"] == true);
+  CHECK(rows[1]["baseline_tps"] == 1e12);
+  CHECK_FALSE(rows[0].contains("slowed"));
+  CHECK(compared("table").find("slower") != std::string::npos);
+  const std::string junit = compared("junit");
+  CHECK(junit.find("tests=\"2\" failures=\"1\"") != std::string::npos);
+  CHECK(junit.find("<failure type=\"slowdown\" message=\"pp16 fell from") != std::string::npos);
+  const std::string page = compared("html");
+  CHECK(page.find("<svg") != std::string::npos);
+  CHECK(page.find("class=\"slow\"") != std::string::npos);
+}
+
+TEST_CASE("-t takes a list, and --out the format of its ending") {
+  const auto model = test_data("stories260K/stories260K.gguf");
+  if (!model) return;
+  const TemporaryFolder folder;
+  const std::string page = folder / "page.html", rows_file = folder / "rows";
+  const Finished finished =
+      run({"bench", *model, "-p", "8", "-n", "0", "-r", "1", "-t", "1,2", "--json", "--out", page});
+  REQUIRE(finished.exit_code == 0);
+  const Json rows = parse_json(finished.out, "bench");
+  REQUIRE(rows.size() == 2);
+  CHECK(rows[0]["threads"] == 1);
+  CHECK(rows[1]["threads"] == 2);
+  CHECK(ruvllm::read_file(page, 1 << 20).starts_with("<!doctype html>"));
+  REQUIRE(run({"bench", *model, "-p", "8", "-n", "0", "-r", "1", "--out", rows_file}).exit_code == 0);
+  CHECK(parse_json(ruvllm::read_file(rows_file, 1 << 20), rows_file).size() == 1);
+  CHECK(run({"bench", *model, "-t", "1,0"}).exit_code == 2);
 }
 
 TEST_CASE("another program runs once a sample, and pairs give ratios") {
@@ -91,6 +143,9 @@ TEST_CASE("a synthetic model has a known shape, and can be saved for other progr
   const Finished tensors = run({"inspect", "tensors", path, "--json"});
   REQUIRE(tensors.exit_code == 0);
   CHECK(tensors.out.find("blk.11.ffn_down.weight") != std::string::npos);
+  CHECK(tensors.out.find("Q6_K") == std::string::npos);
+  REQUIRE(run({"bench", "synthetic:llama-160m:Q4_K_M", "--save-synthetic", path}).exit_code == 0);
+  CHECK(run({"inspect", "tensors", path, "--json"}).out.find("Q6_K") != std::string::npos);
   const Finished wrong = run({"bench", "synthetic:llama-9:Q4_0"});
   CHECK(wrong.exit_code == 2);
   CHECK(wrong.err.find("llama-160m") != std::string::npos);
@@ -99,7 +154,7 @@ TEST_CASE("a synthetic model has a known shape, and can be saved for other progr
 TEST_CASE("every format prints the same rows") {
   const auto model = test_data("stories260K/stories260K.gguf");
   if (!model) return;
-  for (const char* format : {"table", "json", "jsonl", "csv", "md"}) {
+  for (const char* format : {"table", "json", "jsonl", "csv", "md", "junit", "html"}) {
     const Finished finished = run({"bench", *model, "-p", "8", "-n", "2", "-r", "1", "--format", format});
     CAPTURE(std::string(format));
     CHECK(finished.exit_code == 0);

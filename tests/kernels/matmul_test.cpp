@@ -163,7 +163,7 @@ TEST_CASE("the scalar product of every format is the sum of products, up to roun
 
 TEST_CASE("every instruction set gives the scalar product to the bit, in chunks of any size") {
   Random random(test::test_seed());
-  const Case cases[] = {{16, 32, 1},   {7, 64, 2},    {33, 256, 13},
+  const Case cases[] = {{16, 32, 1},   {7, 64, 2},    {33, 256, 13},     {18, 512, 8},
                         {48, 1312, 7}, {80, 2304, 5}, {50, 768, 4, true}};
   for (const Traits& shape : formats()) {
     for (Case size : cases) {

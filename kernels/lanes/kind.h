@@ -1,0 +1,46 @@
+// What a product needs to know of a quantised format when it is compiled: shared by tiles of many rows
+// (quantised.h) and by streams for few (stream.h).
+#pragma once
+
+#include "kernels/kernels.h"
+
+namespace ruvllm::kernels {
+namespace {
+
+template <int sub_block, bool has_min, int most>
+struct Kind {
+  static constexpr int kSubBlock = sub_block;
+  static constexpr bool kHasMin = has_min;
+  static constexpr int kMost = most;
+  static constexpr bool kHasBias = kUnsignedCodes && !kHasMin;
+  static constexpr size_t kGroups = kSubBlock / 4;   ///< of 4 columns, in a sub-block
+  static constexpr size_t kHalves = 32 / kSubBlock;  ///< sub-blocks in a block of activations
+  using Product = Dot<kMost, !kHasMin>;
+};
+
+template <class F>
+using KindOf = Kind<F::Block::kSubBlock, F::Block::kHasMin, F::kMost>;
+
+/// What codes + 128 make a sum of products start at.
+template <class K>
+inline int32_t bias_of(const ActivationBlock& block, size_t half) {
+  if constexpr (!K::kHasBias) return 0;
+  return K::kSubBlock == 32 ? block.bias : block.half_biases[half];
+}
+
+/// scale * (sum of the quants), for the minimum.
+template <class K>
+inline float scaled_sum_of(const ActivationBlock& block, size_t half) {
+  return K::kSubBlock == 32 ? block.scaled_sum : block.scaled_half_sums[half];
+}
+
+/// How far ahead of unpacking weights are fetched: while codes are multiplied, memory goes on delivering.
+constexpr size_t kAhead = 8192;
+
+template <class Block>
+inline void fetch_ahead(const uint8_t* block) {
+  for (size_t line = 0; line < sizeof(Block) * 16; line += 64) prefetch(block + kAhead + line);
+}
+
+}  // namespace
+}  // namespace ruvllm::kernels

@@ -1,0 +1,141 @@
+// Products where weights are unpacked: codes are multiplied in registers with a slice of activation rows, one
+// panel after the other in one run through memory.
+//
+// The same operations as in quantised.h, so the same bits: integers are exact, whatever their order and
+// whether a code stands for its quant, for quant + 128 or for quant + F::kZero; float sums take one step a
+// sub-block, in order of k. What decides is that nothing is stored but scales: for one row, weights are
+// consumed faster than memory delivers them; for many, unpacking again for each slice mostly costs less than
+// reading codes from memory (kStreamRows says where it does). Tested by tests/kernels/matmul_test.cpp.
+#pragma once
+
+#include "kernels/lanes/kind.h"
+#include "kernels/lanes/unpack_plain.h"
+
+namespace ruvllm::kernels {
+namespace {
+
+static_assert(kSliceRows >= kGroupRows && kSliceRows < 2 * kGroupRows);
+
+/// The activation blocks of a slice of n_rows rows: a group, or the last one, or one and the rest of all
+/// rows, at most kSliceRows.
+template <size_t n_rows>
+struct RowBlocks {
+  static constexpr size_t kNear = n_rows < kGroupRows ? n_rows : kGroupRows;
+  static constexpr size_t kFar = n_rows - kNear;
+  const ActivationBlock* near;  // of the first group, block by block
+  const ActivationBlock* far;
+
+  RowBlocks(const Activations& x, size_t row)
+      : near(x.blocks + first_block_of(x.n_columns, row)), far(nullptr) {
+    if constexpr (kFar > 0) far = x.blocks + first_block_of(x.n_columns, row + kGroupRows);
+  }
+  const ActivationBlock& at(size_t block, size_t row) const {
+    return row < kNear ? near[block * kNear + row] : far[block * kFar + row - kNear];
+  }
+};
+
+/// The products of a part of a block: what StoredCodes is to tiles.
+template <class F, size_t n_rows>
+struct PartProducts {
+  using K = KindOf<F>;
+  static constexpr size_t kColumns = n_rows <= 2 ? F::kWidePart : F::kNarrowPart;
+  static constexpr size_t kSums = kColumns / K::kSubBlock;
+  /// Where codes are unsigned, bytes are multiplied as they are, and sums start at -kZero times the
+  /// activations'.
+  static constexpr int kBiasShift = __builtin_ctz(128 / F::kZero);
+
+  const RowBlocks<n_rows>& x;
+  size_t first_block;
+  typename K::Product product[kSums][n_rows];
+
+  inline __attribute__((always_inline)) PartProducts(const RowBlocks<n_rows>& blocks, size_t first)
+      : x(blocks), first_block(first) {
+#pragma GCC unroll 16
+    for (size_t s = 0; s < kSums; ++s) {
+#pragma GCC unroll 8
+      for (size_t r = 0; r < n_rows; ++r)
+        product[s][r].begin(bias_of<K>(x.at(first + s / K::kHalves, r), s % K::kHalves) >> kBiasShift);
+    }
+  }
+  static Ints centred(Ints bytes) { return kUnsignedCodes ? bytes : codes_from(bytes, F::kZero); }
+  inline __attribute__((always_inline)) void put(size_t group, Ints codes) {
+#pragma GCC unroll 8
+    for (size_t r = 0; r < n_rows; ++r)
+      product[group / K::kGroups][r].add(
+          codes, four_activations(x.at(first_block + group / 8, r).quants + group % 8 * 4));
+  }
+  /// The part's steps of the float sums.
+  inline __attribute__((always_inline)) void add_to(Floats (&sum)[n_rows], const float* scales,
+                                                    const float* mins) {
+#pragma GCC unroll 16
+    for (size_t s = 0; s < kSums; ++s) {
+      const Floats scale = load(scales + 16 * s);
+#pragma GCC unroll 8
+      for (size_t r = 0; r < n_rows; ++r) {
+        const ActivationBlock& block = x.at(first_block + s / K::kHalves, r);
+        sum[r] = fma(multiply(scale, broadcast(block.scale)), to_floats(product[s][r].total()), sum[r]);
+        if constexpr (K::kHasMin)
+          sum[r] = fma(load(mins + 16 * s), broadcast(scaled_sum_of<K>(block, s % K::kHalves)), sum[r]);
+      }
+    }
+  }
+};
+
+/// One panel times the n_rows rows from `row` on.
+template <class F, size_t n_rows>
+void stream_slice(const uint8_t* block, const Activations& x, size_t row, bool is_first, float* out,
+                  size_t out_stride) {
+  using Block = typename F::Block;
+  constexpr size_t kScales = Block::kValues / KindOf<F>::kSubBlock;
+  using Products = PartProducts<F, n_rows>;
+  const RowBlocks<n_rows> blocks(x, row);
+  Floats sum[n_rows];
+  for (Floats& s : sum) s = broadcast(0.0f);
+  for (size_t k = 0; k < x.n_columns; k += Block::kValues, block += sizeof(Block) * 16) {
+    if (is_first) fetch_ahead<Block>(block);
+    alignas(64) float scales[kScales * 16], mins[kScales * 16];
+    F::scales(block, scales, mins);
+    for (size_t part = 0; part * Products::kColumns < Block::kValues; ++part) {
+      Products products(blocks, (k + part * Products::kColumns) / kActivationBlock);
+      F::quants(block, part, products);
+      const size_t at = part * Products::kSums * 16;
+      products.add_to(sum, scales + at, mins + at);
+    }
+  }
+  for (size_t r = 0; r < n_rows; ++r) store(out + (row + r) * out_stride, sum[r]);
+}
+
+/// The slice of exactly n rows, n <= n_rows.
+template <class F, size_t n_rows>
+inline void stream_rows(size_t n, const uint8_t* panel, const Activations& x, size_t row, bool is_first,
+                        float* out, size_t out_stride) {
+  if constexpr (n_rows > 0) {
+    if (n == n_rows) return stream_slice<F, n_rows>(panel, x, row, is_first, out, out_stride);
+    stream_rows<F, n_rows - 1>(n, panel, x, row, is_first, out, out_stride);
+  }
+}
+
+/// Whether a stream is faster than tiles. False where a format has none.
+template <class F>
+constexpr bool is_streamed(size_t n_rows) {
+  if constexpr (requires { F::kZero; })
+    return n_rows <= (F::Block::kSubBlock == 32 ? kStreamRows : kStreamRowsBy16);
+  return false;
+}
+
+template <class F>
+void matmul_streamed(const uint8_t* panels, size_t panel_bytes, size_t n_panels, const Activations& x,
+                     float* out, size_t out_stride) {
+  for (size_t panel = 0; panel < n_panels; ++panel) {
+    size_t n = 0;
+    for (size_t row = 0; row < x.n_rows; row += n) {
+      const size_t left = x.n_rows - row;
+      n = left <= kSliceRows ? left : kGroupRows;
+      stream_rows<F, kSliceRows>(n, panels + panel * panel_bytes, x, row, row == 0, out + panel * kPanelRows,
+                                 out_stride);
+    }
+  }
+}
+
+}  // namespace
+}  // namespace ruvllm::kernels
