@@ -12,7 +12,6 @@ _ruvllm_bench() {
       -n | --generated) return ;;
       -d | --depths) return ;;
       -b | --batches) return ;;
-      --thread-counts) return ;;
       -r | --repetitions) return ;;
       --format) return ;;
       --out) compopt -o default; return ;;
@@ -30,7 +29,7 @@ _ruvllm_bench() {
       --cache-dir) compopt -o default; return ;;
       -t | --threads) return ;;
       esac
-      [[ $word == -* ]] && mapfile -t COMPREPLY < <(compgen -W '-m --model --kv-type --quantize-on-load -p --prompts -n --generated -d --depths -b --batches --thread-counts -r --repetitions --format --out --vs --kernels --save-synthetic --baseline --max-slowdown --perplexity -c --ctx --kl-against --max-perplexity --max-kl -h --help --version -v --verbose -q --quiet --json --color --config --cache-dir --offline -t --threads' -- "$word") && return
+      [[ $word == -* ]] && mapfile -t COMPREPLY < <(compgen -W '-m --model --kv-type --quantize-on-load -p --prompts -n --generated -d --depths -b --batches -r --repetitions --format --out --vs --kernels --save-synthetic --baseline --max-slowdown --perplexity -c --ctx --kl-against --max-perplexity --max-kl -h --help --version -v --verbose -q --quiet --json --color --config --cache-dir --offline -t --threads' -- "$word") && return
       ;;
   esac
   compopt -o default

@@ -57,5 +57,5 @@ complete -c ruvllm -n '__fish_seen_subcommand_from bench' -l cache-dir -r -F -d 
 complete -c ruvllm-bench -l cache-dir -r -F -d 'Keep downloaded models here, not in HF_HUB_CACHE.'
 complete -c ruvllm -n '__fish_seen_subcommand_from bench' -l offline -d 'Never use the network.'
 complete -c ruvllm-bench -l offline -d 'Never use the network.'
-complete -c ruvllm -n '__fish_seen_subcommand_from bench' -s t -l threads -x -d 'Compute with this many threads (all cores where not given).'
-complete -c ruvllm-bench -s t -l threads -x -d 'Compute with this many threads (all cores where not given).'
+complete -c ruvllm -n '__fish_seen_subcommand_from bench' -s t -l threads -x -d 'Compute with each of these numbers of threads (all cores where not given).'
+complete -c ruvllm-bench -s t -l threads -x -d 'Compute with each of these numbers of threads (all cores where not given).'

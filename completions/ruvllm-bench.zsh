@@ -40,6 +40,6 @@ _arguments -s \
     '*--config=[Read defaults from this TOML file.]:FILE:_files' \
     '*--cache-dir=[Keep downloaded models here, not in HF_HUB_CACHE.]:DIR:_files' \
     '*--offline[Never use the network.]' \
-    '*-t+[Compute with this many threads (all cores where not given).]:N: ' \
-    '*--threads=[Compute with this many threads (all cores where not given).]:N: ' \
+    '*-t+[Compute with each of these numbers of threads (all cores where not given).]:N,...: ' \
+    '*--threads=[Compute with each of these numbers of threads (all cores where not given).]:N,...: ' \
     '*:file:_files'
