@@ -36,7 +36,7 @@ _arguments -s \
     '*--weights=[Weigh the losses by a preset.]:distillation-heavy|reasoning-focused:(distillation-heavy reasoning-focused)' \
     '*--lambda-task=[Weigh the loss on the text. \[1\]]:X: ' \
     '*--lambda-kd=[Weigh the distance from the teacher (0.5 on quantised targets, else 0).]:X: ' \
-    '*--lambda-reasoning=[Weigh how far the states at the ends of reasoning steps are from the teacher'\''s (0.2 on is a teacher).]:X: ' \
+    '*--lambda-reasoning=[Weigh how far states at the ends of reasoning steps are from the teacher'\''s (0.2 on quantised targets).]:X: ' \
     '*--reasoning=[How the parts of that loss are weighed. \[default\]]:default|math|code:(default math code)' \
     '*--line-steps[Take the lines of plain text for reasoning steps.]' \
     '*--kd-temperature=[Soften teacher and student by this. \[3\]]:T: ' \

@@ -105,9 +105,10 @@ void add_options(CLI::App& app, Options& options) {
   app.add_option("--lambda-kd", trainer.losses.distillation,
                  "Weigh the distance from the teacher (0.5 on quantised targets, else 0).")
       ->type_name("X");
-  app.add_option("--lambda-reasoning", trainer.losses.reasoning,
-                 "Weigh how far the states at the ends of reasoning steps are from the teacher's (0.2 on "
-                 "is a teacher).")
+  app.add_option(
+         "--lambda-reasoning", trainer.losses.reasoning,
+         "Weigh how far states at the ends of reasoning steps are from the teacher's (0.2 on quantised "
+         "targets).")
       ->type_name("X");
   app.add_option("--reasoning", options.reasoning, "How the parts of that loss are weighed.")
       ->type_name("default|math|code")

@@ -147,9 +147,11 @@ void resolve_target(Options& options) {
                 "--codebook has uneven levels, for which steps are neither learned nor shared; use "
                 "--target PIQ2 or PIQ3 without --ste lsq, --bits and --granularity");
   run.qat.enabled = tensor::traits(run.recipe.mix->base).is_quantised;
-  if (!run.qat.enabled && (run.qat.learned_steps || run.qat.granularity))
-    throw Error(Errc::usage, "--target {} has no steps for --ste lsq or --granularity; give a quantised type",
-                run.target);
+  if ((run.qat.learned_steps || run.qat.granularity) && !train::find_uniform(run.recipe.mix->base))
+    throw Error(
+        Errc::usage,
+        "--target {} has no steps for --ste lsq or --granularity; those have PIQ2, PIQ3, Q4_0, Q5_0, Q8_0",
+        run.target);
   if (options.from_scratch) run.calibration_tokens = 0;  // random weights know nothing of the data
   run.recipe.guided = run.calibration_tokens > 0;
   const bool has_teacher = !options.from_scratch || !options.teacher.empty();

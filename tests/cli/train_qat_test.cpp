@@ -113,6 +113,7 @@ TEST_CASE("wrong configurations end with 2 and name the key") {
       {"ste", R"({"target": "Q4_0", "ste": "clipped:-1"})"},
       {"ste", R"({"target": "Q4_0", "ste": "ewgs:x"})"},
       {"ste", R"({"target": "F16", "ste": "lsq"})"},
+      {"ste", R"({"target": "IQ4_NL", "ste": "lsq"})"},
       {"granularity", R"({"bits": 4, "granularity": "row"})"},
       {"granularity", R"({"bits": 4, "granularity": "block:33"})"},
       {"granularity", R"({"target": "F16", "granularity": "channel"})"},
