@@ -105,6 +105,7 @@ void rotate(ThreadPool& pool, std::span<float> x, uint32_t n_heads, uint32_t hea
   const size_t n_rows = x.size() / width;
   RUVLLM_ASSERT(x.size() == n_rows * width && 2 * n_pairs <= head_dimension);
   RUVLLM_ASSERT(cosines.size() == n_rows * n_pairs && sines.size() == n_rows * n_pairs);
+  if (n_pairs == 0) return;
   constexpr size_t kTileRows = 16;
   pool.for_each_tile((n_rows + kTileRows - 1) / kTileRows, [&](size_t tile, int) {
     const size_t end = std::min(n_rows, (tile + 1) * kTileRows);
