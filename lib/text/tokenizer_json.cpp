@@ -55,7 +55,8 @@ void read_vocab_object(const JsonView& vocab, TokenList& list) {
   for (const auto& [spelling, id] : vocab.json().items()) {
     ids.emplace_back(JsonView(id, vocab.where()).count(limits::kVocabularyTokens - 1), &spelling);
   }
-  std::ranges::sort(ids);
+  // Of two with one id, the one spelled first comes first: never the order of their addresses.
+  std::ranges::stable_sort(ids, {}, [](const auto& entry) { return entry.first; });
   for (const auto& [id, spelling] : ids) list.set(id, *spelling, vocab.where());
 }
 

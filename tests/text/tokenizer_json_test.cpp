@@ -211,7 +211,7 @@ TEST_CASE("what is wrong in a document is refused with its place") {
       {"/model/vocab/a", -1, "model.vocab"},
       {"/model/vocab/a", 1u << 22, "model.vocab"},
       {"/model/vocab/a", 1'000'000, "far beyond"},
-      {"/model/vocab/a", 1, "token 1 is \"b\" and \"a\""},
+      {"/model/vocab/a", 1, "token 1 is \"a\" and \"b\""},
       {"/model/merges/0", "ab", "model.merges[0]"},
       {"/model/merges/0", "a c", "merge 0 names"},
       {"/model/merges/0", Json::array({"a"}), "model.merges[0]"},
