@@ -17,7 +17,7 @@ _ruvllm_train_qat() {
       --batch-tokens) return ;;
       --accumulate) return ;;
       --target) return ;;
-      --out) return ;;
+      -o | --out) return ;;
       --ste) mapfile -t COMPREPLY < <(compgen -W 'standard clipped:C lsq ewgs:L ewgs-abs:L' -- "$word"); return ;;
       --preset) mapfile -t COMPREPLY < <(compgen -W 'piq3 piq2' -- "$word"); return ;;
       --bits) mapfile -t COMPREPLY < <(compgen -W '2 3 4 5 8' -- "$word"); return ;;
@@ -54,7 +54,7 @@ _ruvllm_train_qat() {
       --cache-dir) compopt -o default; return ;;
       -t | --threads) return ;;
       esac
-      [[ $word == -* ]] && mapfile -t COMPREPLY < <(compgen -W '--from-scratch --tokenizer --chat-template --recipe --recipe-out --data --data-free --eval --sequence --batch-tokens --accumulate --target --out --ste --preset --bits --granularity --pi-k --incoherence --codebook --asymmetric --tensor --output-type --embedding-type --pure --calibration-tokens --epochs --lr --warmup-epochs --weight-decay --grad-clip --teacher --weights --lambda-task --lambda-kd --lambda-reasoning --reasoning --line-steps --kd-temperature --precision --teacher-cache --teacher-top-k --lora-rank --adapter-out --checkpoint-activations --seed --checkpoint-dir --checkpoint-every --resume --log --plot -h --help --version -v --verbose -q --quiet --json --color --config --cache-dir --offline -t --threads' -- "$word") && return
+      [[ $word == -* ]] && mapfile -t COMPREPLY < <(compgen -W '--from-scratch --tokenizer --chat-template --recipe --recipe-out --data --data-free --eval --sequence --batch-tokens --accumulate --target -o --out --ste --preset --bits --granularity --pi-k --incoherence --codebook --asymmetric --tensor --output-type --embedding-type --pure --calibration-tokens --epochs --lr --warmup-epochs --weight-decay --grad-clip --teacher --weights --lambda-task --lambda-kd --lambda-reasoning --reasoning --line-steps --kd-temperature --precision --teacher-cache --teacher-top-k --lora-rank --adapter-out --checkpoint-activations --seed --checkpoint-dir --checkpoint-every --resume --log --plot -h --help --version -v --verbose -q --quiet --json --color --config --cache-dir --offline -t --threads' -- "$word") && return
       ;;
   esac
   compopt -o default

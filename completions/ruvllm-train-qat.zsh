@@ -7,12 +7,13 @@ _arguments -s \
     '*--recipe=[Take what is not given here from a JSON or TOML file.]:FILE:_files' \
     '*--recipe-out=[Write such a file of this run.]:FILE:_files' \
     '*--data=[Train on these .txt or .jsonl files.]:FILE:_files' \
-    '*--data-free=[Let the teacher write this many tokens to train on, beside --data or instead of it.]:TOKENS: ' \
+    '*--data-free=[Let the teacher write this many tokens to train on, beside --data or instead of it (200000 on quantised targets without --data).]:TOKENS: ' \
     '*--eval=[Measure on this text, which is not trained on.]:FILE:_files' \
     '*--sequence=[Cut documents at this many tokens. \[256\]]:TOKENS: ' \
     '*--batch-tokens=[Put this many tokens in a batch. \[2048\]]:TOKENS: ' \
     '*--accumulate=[Make one step of this many batches. \[1\]]:N: ' \
     '*--target=[The type that weight matrices get; below F16 they are trained on its grid. \[F32\]]:TYPE: ' \
+    '*-o+[Write the trained model here.]:FILE.gguf: ' \
     '*--out=[Write the trained model here.]:FILE.gguf: ' \
     '*--ste=[How gradients pass the rounding. \[standard\]]:standard|clipped\:C|lsq|ewgs\:L|ewgs-abs\:L:(standard clipped:C lsq ewgs:L ewgs-abs:L)' \
     '*--preset=[piq3\: 3 bits, learned steps; piq2\: 2 bits, learned steps, incoherence.]:piq3|piq2:(piq3 piq2)' \

@@ -91,6 +91,7 @@ void print_result(const train::RunResult& result, const Options& options, const 
                               {"loss", result.last_loss},
                               {"bytes", result.file_bytes},
                               {"bits_per_weight", result.bits_per_weight},
+                              {"kept_start", result.kept_start},
                               {"perplexity",
                                {{"full_precision", perplexity(result.full)},
                                 {"before", perplexity(result.before)},

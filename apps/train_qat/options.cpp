@@ -26,8 +26,10 @@ void add_options(CLI::App& app, Options& options) {
 
   app.option_defaults()->group("Data");
   app.add_option("--data", run.data, "Train on these .txt or .jsonl files.")->type_name("FILE");
-  app.add_option("--data-free", options.data_free_tokens,
-                 "Let the teacher write this many tokens to train on, beside --data or instead of it.")
+  app.add_option(
+         "--data-free", options.data_free_tokens,
+         "Let the teacher write this many tokens to train on, beside --data or instead of it (200000 on "
+         "quantised targets without --data).")
       ->type_name("TOKENS");
   app.add_option("--eval", run.evaluation, "Measure on this text, which is not trained on.")
       ->type_name("FILE");
@@ -46,7 +48,7 @@ void add_options(CLI::App& app, Options& options) {
                  "The type that weight matrices get; below F16 they are trained on its grid.")
       ->type_name("TYPE")
       ->capture_default_str();
-  app.add_option("--out", run.output, "Write the trained model here.")->type_name("FILE.gguf");
+  app.add_option("-o,--out", run.output, "Write the trained model here.")->type_name("FILE.gguf");
   app.add_option("--ste", options.rule, "How gradients pass the rounding.")
       ->type_name("standard|clipped[:C]|lsq|ewgs[:L]|ewgs-abs[:L]")
       ->capture_default_str();

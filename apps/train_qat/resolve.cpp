@@ -13,6 +13,9 @@
 namespace ruvllm::train_qat {
 namespace {
 
+/// What a model writes for itself where a user brings no data.
+constexpr uint64_t kWrittenTokens = 200'000;
+
 struct Rule {
   std::string_view name;
   train::StraightThrough rule;
@@ -152,7 +155,10 @@ void resolve_target(Options& options) {
         Errc::usage,
         "--target {} has no steps for --ste lsq or --granularity; those have PIQ2, PIQ3, Q4_0, Q5_0, Q8_0",
         run.target);
-  if (options.from_scratch) run.calibration_tokens = 0;  // random weights know nothing of the data
+  if (options.from_scratch) {  // random weights know nothing of the data, and are no start to keep
+    run.calibration_tokens = 0;
+    run.keeps_better_start = false;
+  }
   run.recipe.guided = run.calibration_tokens > 0;
   const bool has_teacher = !options.from_scratch || !options.teacher.empty();
   if (!is_given(options, "--lambda-reasoning") && options.weights.empty())
@@ -217,6 +223,8 @@ void resolve_options(Options& options) {
   if (!options.recipe.empty()) apply_recipe(options, options.recipe);
   apply_presets(options);
   resolve_target(options);
+  if (options.run.data.empty() && options.run.qat.enabled && !options.from_scratch)
+    set_default(options, "--data-free", options.data_free_tokens, kWrittenTokens);
   if (!options.run.teacher_cache.path.empty())
     set_default(options, "--teacher-top-k", options.run.teacher_cache.k, size_t{64});
   check_options(options);

@@ -103,6 +103,35 @@ std::vector<Document> read_documents(std::span<const std::filesystem::path> file
   return documents;
 }
 
+std::vector<Document> hold_back(std::vector<Document>& documents, size_t sequence_tokens,
+                                uint64_t most_tokens) {
+  constexpr size_t kOneIn = 20;
+  std::vector<Document> held_back;
+  if (documents.size() == 1 && documents[0].steps.empty()) {
+    Document& text = documents[0];
+    const size_t n = std::min<uint64_t>(text.tokens.size() / kOneIn, most_tokens);
+    if (n < sequence_tokens) return held_back;
+    const auto first = static_cast<ptrdiff_t>(text.tokens.size() - n);
+    held_back.push_back({{text.tokens.begin() + first, text.tokens.end()},
+                         {text.is_target.begin() + first, text.is_target.end()}});
+    text.tokens.resize(text.tokens.size() - n);
+    text.is_target.resize(text.tokens.size());
+    return held_back;
+  }
+  uint64_t n_tokens = 0;
+  std::vector<bool> is_taken(documents.size());
+  for (size_t i = kOneIn - 1; i < documents.size() && n_tokens < most_tokens; i += kOneIn) {
+    n_tokens += documents[i].tokens.size();
+    is_taken[i] = true;
+  }
+  if (n_tokens < sequence_tokens) return held_back;
+  std::vector<Document> kept;
+  for (size_t i = 0; i < documents.size(); ++i)
+    (is_taken[i] ? held_back : kept).push_back(std::move(documents[i]));
+  documents = std::move(kept);
+  return held_back;
+}
+
 std::string read_plain_text(std::span<const std::filesystem::path> files) {
   std::string text;
   const auto add = [&](const OrderedJson& value) {

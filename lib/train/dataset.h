@@ -51,6 +51,11 @@ std::vector<Document> read_documents(std::span<const std::filesystem::path> file
 std::vector<Document> window_documents(const std::filesystem::path& file, const text::Tokenizer& tokenizer,
                                        size_t context);
 
+/// Takes text away that is to be judged by, and not trained on: every twentieth document, or of a single one
+/// its last twentieth, `most_tokens` at most. Nothing where that is less than a sequence.
+std::vector<Document> hold_back(std::vector<Document>& documents, size_t sequence_tokens,
+                                uint64_t most_tokens);
+
 /// What those files say, without JSON and roles: the text to train a vocabulary on.
 std::string read_plain_text(std::span<const std::filesystem::path> files);
 

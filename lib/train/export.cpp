@@ -16,14 +16,15 @@ constexpr size_t kRowsInTile = 16;
 }  // namespace
 
 void encode_matrix(Format format, const tensor::Grid& grid, const Shape& shape, std::span<const float> values,
-                   std::span<const float> importance, std::span<std::byte> blocks, ThreadPool& pool) {
+                   std::span<const float> importance, kernels::Search effort, std::span<std::byte> blocks,
+                   ThreadPool& pool) {
   const size_t n = shape.n_columns, row_bytes = tensor::row_bytes(format, n);
   RUVLLM_ASSERT(values.size() == shape.n_values() && blocks.size() == row_bytes * shape.n_rows);
   RUVLLM_ASSERT(importance.empty() || importance.size() == n);
   pool.for_each_tile((shape.n_rows + kRowsInTile - 1) / kRowsInTile, [&](size_t tile, int) {
     const size_t last = std::min(shape.n_rows, (tile + 1) * kRowsInTile);
     for (size_t row = tile * kRowsInTile; row < last; ++row)
-      tensor::encode_rows(format, grid, n, values.subspan(row * n, n), importance, kernels::Search::fast,
+      tensor::encode_rows(format, grid, n, values.subspan(row * n, n), importance, effort,
                           blocks.subspan(row * row_bytes, row_bytes));
   });
 }

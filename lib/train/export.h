@@ -3,6 +3,7 @@
 #pragma once
 
 #include "format/metadata.h"
+#include "kernels/kernels.h"
 #include "train/network.h"
 #include "train/type_plan.h"
 
@@ -16,7 +17,7 @@ namespace ruvllm::train {
 /// Values in the blocks of a format, all rows on all threads; `grid` matters where the format has one.
 /// `importance` has a weight for each column, or is empty.
 void encode_matrix(tensor::Format format, const tensor::Grid& grid, const Shape& shape,
-                   std::span<const float> values, std::span<const float> importance,
+                   std::span<const float> values, std::span<const float> importance, kernels::Search effort,
                    std::span<std::byte> blocks, ThreadPool& pool);
 
 /// Writes the bytes of parameter i, of the type that the plan says.

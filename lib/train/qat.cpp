@@ -1,6 +1,7 @@
 #include "train/qat.h"
 
 #include "base/error.h"
+#include "kernels/piq.h"
 #include "quant/incoherence.h"
 #include "tensor/ops.h"
 
@@ -32,6 +33,37 @@ Var rotate_rows(Tape<float>& tape, Var x, const tensor::Rotation& rotation, bool
   return y;
 }
 
+// Levels are stored as i8, in units of the grid; parameters are 1 where that is largest, so that one learning
+// rate fits them and weights.
+constexpr float kLargestLevel = 127.0f;
+
+std::unique_ptr<Parameter<float>> levels_parameter(const std::string& tensor, const tensor::Grid& grid,
+                                                   int n_levels) {
+  auto levels = std::make_unique<Parameter<float>>();
+  levels->name = tensor + ", its levels";
+  levels->shape = {1, static_cast<size_t>(n_levels)};  // a row: weight decay leaves it alone
+  for (int i = 0; i < n_levels; ++i) levels->value.push_back(grid.levels[i] / kLargestLevel);
+  levels->gradient.assign(levels->value.size(), 0.0f);
+  return levels;
+}
+
+// The grid's levels as stored: rounded, and rising; a level that has met its neighbour is moved.
+void round_levels(Parameter<float>& levels, tensor::Grid& grid) {
+  const int n = static_cast<int>(levels.value.size());
+  int previous = -static_cast<int>(kLargestLevel) - 1;
+  for (int i = 0; i < n; ++i) {
+    const float wanted = std::nearbyint(levels.value[i] * kLargestLevel);
+    const int highest = static_cast<int>(kLargestLevel) - (n - 1 - i);
+    const int level = std::isfinite(wanted)
+                          ? std::clamp(static_cast<int>(std::clamp(wanted, -kLargestLevel, kLargestLevel)),
+                                       previous + 1, highest)
+                          : previous + 1;  // the loss will tell of it
+    if (static_cast<float>(level) != wanted) levels.value[i] = static_cast<float>(level) / kLargestLevel;
+    grid.levels[i] = static_cast<int8_t>(level);
+    previous = level;
+  }
+}
+
 }  // namespace
 
 FakeQuantiser::FakeQuantiser(Network& network, const TypePlan& types, const quant::Importance& importance,
@@ -57,6 +89,10 @@ FakeQuantiser::FakeQuantiser(Network& network, const TypePlan& types, const quan
     matrix.blocks.resize(tensor::row_bytes(types[i], parameter.shape.n_columns) * parameter.shape.n_rows);
     matrix.quantised.resize(parameter.value.size());
     if (options.learned_steps || options.granularity) add_steps(matrix, options);
+    if (own.codebooks.contains(parameter.name) && tensor::traits(types[i]).has_grid) {
+      matrix.levels = levels_parameter(parameter.name, matrix.grid, kernels::grid_levels(types[i]));
+      matrix.places.group = tensor::traits(types[i]).block_values;
+    }
     is_any_uniform |= matrix.uniform != nullptr;
   }
   if ((options.learned_steps || options.granularity) && !is_any_uniform)
@@ -85,7 +121,11 @@ void FakeQuantiser::add_steps(Matrix& matrix, const QatOptions& options) {
 }
 
 void FakeQuantiser::refresh() {
-  for (Matrix& matrix : matrices_) refresh(matrix);
+  for (Matrix& matrix : matrices_) refresh(matrix, kernels::Search::fast);
+}
+
+void FakeQuantiser::refresh_carefully() {
+  for (Matrix& matrix : matrices_) refresh(matrix, kernels::Search::best);
 }
 
 void FakeQuantiser::rotate(Matrix& matrix) {
@@ -94,11 +134,12 @@ void FakeQuantiser::rotate(Matrix& matrix) {
   matrix.rotation->apply(matrix.rotated);
 }
 
-void FakeQuantiser::refresh(Matrix& matrix) {
+void FakeQuantiser::refresh(Matrix& matrix, kernels::Search effort) {
   rotate(matrix);
+  if (matrix.levels) round_levels(*matrix.levels, matrix.grid);
   const std::span<const float> weights = matrix.weights();
   if (!matrix.uniform) {
-    encode_matrix(matrix.format, matrix.grid, matrix.parameter->shape, weights, matrix.importance,
+    encode_matrix(matrix.format, matrix.grid, matrix.parameter->shape, weights, matrix.importance, effort,
                   matrix.blocks, pool_);
   } else {
     if (matrix.log_steps) {
@@ -121,9 +162,28 @@ void FakeQuantiser::decode(Matrix& matrix) {
                         std::span<const std::byte>(matrix.blocks).subspan(row * row_bytes, row_bytes),
                         std::span(matrix.quantised).subspan(row * shape.n_columns, shape.n_columns));
   });
+  if (matrix.levels) find_places(matrix);
+}
+
+// The codes and scales of the blocks: what the gradient of the levels goes by.
+void FakeQuantiser::find_places(Matrix& matrix) {
+  const Shape& shape = matrix.parameter->shape;
+  const size_t row_bytes = matrix.blocks.size() / shape.n_rows, group = matrix.places.group;
+  const size_t n_groups = (shape.n_columns + group - 1) / group;
+  matrix.places.codes.resize(shape.n_values());
+  matrix.places.scales.resize(shape.n_rows * n_groups);
+  pool_.for_each_tile(shape.n_rows, [&](size_t row, int) {
+    const std::span<float> scales = std::span(matrix.places.scales).subspan(row * n_groups, n_groups);
+    kernels::unpack_piq_row(matrix.format, matrix.blocks.data() + row * row_bytes, shape.n_columns,
+                            scales.data(), matrix.places.codes.data() + row * shape.n_columns);
+    for (float& scale : scales) scale *= matrix.grid.unit * kLargestLevel;
+  });
 }
 
 Var FakeQuantiser::quantise(Tape<float>& tape, Matrix& matrix, Var weight) {
+  if (matrix.levels)
+    return codebook_quantise<float>(tape, weight, tape.parameter(*matrix.levels), matrix.places,
+                                    matrix.quantised);
   if (!matrix.log_steps) return fake_quantise<float>(tape, weight, matrix.quantised, rule_);
   return lsq_quantise<float>(tape, weight, tape.parameter(*matrix.log_steps), matrix.layout.group,
                              matrix.uniform->least(), matrix.uniform->most(), matrix.quantised);
@@ -143,8 +203,34 @@ Network::WeightHook FakeQuantiser::hook() {
 std::vector<Parameter<float>*> FakeQuantiser::learned() {
   std::vector<Parameter<float>*> parameters;
   for (Matrix& matrix : matrices_)
-    if (matrix.log_steps) parameters.push_back(matrix.log_steps.get());
+    for (const auto& learned : {&matrix.log_steps, &matrix.levels})
+      if (*learned) parameters.push_back(learned->get());
   return parameters;
+}
+
+void FakeQuantiser::describe(format::OwnFormats& own) const {
+  for (const Matrix& matrix : matrices_)
+    if (matrix.levels)
+      std::copy_n(matrix.grid.levels, matrix.levels->value.size(),
+                  own.codebooks[matrix.parameter->name].begin());
+}
+
+FakeQuantiser::Snapshot FakeQuantiser::snapshot() const {
+  Snapshot snapshot;
+  for (const Matrix& matrix : matrices_) {
+    snapshot.grids.push_back(matrix.grid);
+    snapshot.blocks.push_back(matrix.blocks);
+  }
+  return snapshot;
+}
+
+void FakeQuantiser::restore(const Snapshot& snapshot) {
+  RUVLLM_ASSERT(snapshot.blocks.size() == matrices_.size());
+  for (size_t i = 0; i < matrices_.size(); ++i) {
+    matrices_[i].grid = snapshot.grids[i];
+    matrices_[i].blocks = snapshot.blocks[i];
+    decode(matrices_[i]);
+  }
 }
 
 bool FakeQuantiser::encode(size_t parameter, std::span<std::byte> blocks) const {

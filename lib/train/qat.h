@@ -1,8 +1,9 @@
 // Quantisation-aware training on the grid that the export will use: the weight hook replaces every matrix
 // that will be quantised by what quantise -> dequantise makes of it, so that the exported file holds exactly
 // the weights that were evaluated. A grid is a format's own (its encoder chooses the scales anew whenever
-// weights have moved) or a uniform one with steps that are searched, or learned (uniform_grid.h). Gradients
-// pass the rounding by a straight-through rule (ops/ops.h). Tested by tests/train/qat_test.cpp.
+// weights have moved) or a uniform one with steps that are searched, or learned (uniform_grid.h); levels that
+// a tensor has of its own are learned as well. Gradients pass the rounding by a straight-through rule
+// (ops/ops.h). Tested by tests/train/qat_test.cpp.
 #pragma once
 
 #include "format/own_formats.h"
@@ -37,14 +38,28 @@ class FakeQuantiser {
 
   /// Quantises all weights as they are now; to be called before each step and before an evaluation.
   void refresh();
+  /// The same, but as carefully as the formats' encoders can: what quantising without training gives. Steps
+  /// that are shared or learned are taken as refresh() takes them.
+  void refresh_carefully();
   /// The hook for Network::forward(). Lives as long as this object.
   Network::WeightHook hook();
   /// Without it, weights pass as they are (warm-up in full precision).
   void set_active(bool active) { is_active_ = active; }
-  /// What is trained besides the weights: logarithms of steps.
+  /// What is trained besides the weights: logarithms of steps, levels.
   std::vector<Parameter<float>*> learned();
+  bool quantises(const Parameter<float>& parameter) const { return index_.contains(parameter.name); }
   /// Bytes of parameter i of the network as the last refresh() made them; false where it isn't quantised.
   bool encode(size_t parameter, std::span<std::byte> blocks) const;
+  /// Tells `own` the levels that were learned, as the last refresh() rounded them.
+  void describe(format::OwnFormats& own) const;
+
+  /// The quantised matrices as they are, to be brought back whatever the weights are by then.
+  struct Snapshot {
+    std::vector<tensor::Grid> grids;
+    std::vector<std::vector<std::byte>> blocks;
+  };
+  Snapshot snapshot() const;
+  void restore(const Snapshot& snapshot);
 
   /// Root mean square of (quantised - weight) over that of the weights: of one matrix.
   struct MatrixError {
@@ -64,6 +79,8 @@ class FakeQuantiser {
     StepLayout layout;
     std::vector<float> steps;
     std::unique_ptr<Parameter<float>> log_steps;  // null: not learned
+    std::unique_ptr<Parameter<float>> levels;     // in 127ths of the grid's unit; null: not learned
+    CodebookPlaces<float> places;                 // where levels are learned
     std::vector<std::byte> blocks;
     std::vector<float> rotated;    // weights, where there is a rotation
     std::vector<float> quantised;  // rotated, where there is a rotation
@@ -71,8 +88,9 @@ class FakeQuantiser {
   };
   void add_steps(Matrix& matrix, const QatOptions& options);
   void rotate(Matrix& matrix);
-  void refresh(Matrix& matrix);
+  void refresh(Matrix& matrix, kernels::Search effort);
   void decode(Matrix& matrix);
+  void find_places(Matrix& matrix);
   Var quantise(Tape<float>& tape, Matrix& matrix, Var weight);
 
   std::vector<Matrix> matrices_;

@@ -13,6 +13,7 @@ namespace {
 
 constexpr const char* kCheckpointName = "last.ckpt.gguf";
 constexpr const char* kFailedName = "failed.ckpt.gguf";
+constexpr uint64_t kHeldBackTokens = 16384;
 
 // What a checkpoint is a checkpoint of: a run with other options or data is another run.
 std::string identity_of(const RunOptions& options, const Network& network, const BatchMaker& batches) {
@@ -70,10 +71,13 @@ class Run {
         pool_(pool),
         observer_(observer),
         types_(plan_types(*subject.network, subject.metadata, options.recipe)),
-        batches_(read_all(), options.sequence_tokens, options.batch_tokens, options.seed) {
+        batches_(read_training(), options.sequence_tokens, options.batch_tokens, options.seed) {
     if (options.evaluation)
       held_out_ =
           std::make_unique<BatchMaker>(read_held_out(), options.sequence_tokens, options.batch_tokens, 0);
+    if (!held_back_.empty())
+      judge_ = std::make_unique<BatchMaker>(std::move(held_back_), options.sequence_tokens,
+                                            options.batch_tokens, 0);
     check_weights();
     if (options.qat.enabled) {
       if (options.calibration_tokens > 0) calibrate();
@@ -104,6 +108,7 @@ class Run {
 
   RunResult run(const std::atomic<bool>& cancel) {
     RunResult result;
+    if (judge_) measure_start();
     if (options_.resume) resume();
     if (quantiser_) result.full = evaluate("full precision", false);
     result.before = evaluate(trainer_->step_number() == 0 ? "before" : "resumed");
@@ -119,17 +124,19 @@ class Run {
         if (!warms_up) refresh();
       }
       const StepReport report = step();
-      result.last_loss = report.loss;
       if (observer_.on_step) observer_.on_step(report);
       if (options_.checkpoint_folder && report.step % options_.checkpoint_every == 0) save();
     }
     result.n_steps = trainer_->n_steps();
+    result.last_loss = trainer_->last_loss();
     refresh();
     if (quantiser_ && observer_.on_errors) observer_.on_errors("after", quantiser_->errors());
+    if (options_.checkpoint_folder) save();
+    if (judge_) choose_better();
+    result.kept_start = keeps_start_;
     result.after = evaluate("after");
     check_teacher();
     phase("export");
-    if (options_.checkpoint_folder) save();
     export_network(
         *subject_.network, types_, output_metadata(),
         [&](size_t i, std::span<std::byte> blocks) {
@@ -166,6 +173,42 @@ class Run {
     return documents;
   }
 
+  std::vector<Document> read_training() {
+    std::vector<Document> documents = read_all();
+    if (options_.qat.enabled && options_.keeps_better_start && options_.adapter_output.empty())
+      held_back_ = hold_back(documents, options_.sequence_tokens, kHeldBackTokens);
+    return documents;
+  }
+
+  // What the run has to beat: the weights as they are, quantised with all care.
+  void measure_start() {
+    phase("evaluate");
+    quantiser_->set_active(true);
+    quantiser_->refresh_carefully();
+    start_.nll = trainer_->evaluate(*judge_).nll;
+    start_.matrices = quantiser_->snapshot();
+    for (const auto& parameter : subject_.network->parameters())
+      start_.plain.push_back(quantiser_->quantises(*parameter) ? std::vector<float>() : parameter->value);
+  }
+
+  // After the last step, everything refreshed: the trained matrices, or those of the start where they are
+  // better.
+  void choose_better() {
+    phase("evaluate");
+    const double nll = trainer_->evaluate(*judge_).nll;
+    if (nll <= start_.nll) return;
+    keeps_start_ = true;
+    quantiser_->restore(start_.matrices);
+    const auto& parameters = subject_.network->parameters();
+    for (size_t i = 0; i < parameters.size(); ++i)
+      if (!start_.plain[i].empty()) parameters[i]->value = start_.plain[i];
+    if (observer_.on_note)
+      observer_.on_note(
+          fmt::format("training did not help: on text held back from the data the perplexity is "
+                      "{:.4f}, without training {:.4f}; that is kept",
+                      std::exp(nll), std::exp(start_.nll)));
+  }
+
   void open_cache() {
     phase("teacher");
     TeacherCacheOptions options = options_.teacher_cache;
@@ -193,7 +236,7 @@ class Run {
 
   void encode_plain(size_t i, std::span<std::byte> blocks) const {
     const Parameter<float>& parameter = *subject_.network->parameters()[i];
-    encode_matrix(types_[i], {}, parameter.shape, parameter.value, {}, blocks, pool_);
+    encode_matrix(types_[i], {}, parameter.shape, parameter.value, {}, kernels::Search::fast, blocks, pool_);
   }
 
   AdapterUse adapter_use() const {
@@ -202,6 +245,7 @@ class Run {
 
   // Brings what the network computes with up to date with what is trained.
   void refresh() {
+    if (keeps_start_) return;
     if (adapter_ && adapter_use() == AdapterUse::merged) adapter_->merge(pool_);
     if (!quantiser_) return;
     quantiser_->set_active(true);
@@ -215,13 +259,14 @@ class Run {
   }
 
   // What the file says of its making; the same for a run that was resumed.
-  format::Metadata output_metadata() const {
+  format::Metadata output_metadata() {
     format::Metadata metadata = subject_.metadata;
     metadata.set("general.file_type", options_.recipe.mix->file_type);
     format::erase_own_formats(metadata);
-    if (options_.qat.enabled) format::write_own_formats(own_, metadata);
     if (!options_.qat.enabled) return metadata;
-    metadata.set("ruvllm.qat.steps", trainer_->n_steps());
+    quantiser_->describe(own_);
+    format::write_own_formats(own_, metadata);
+    metadata.set("ruvllm.qat.steps", keeps_start_ ? uint64_t{0} : trainer_->n_steps());
     if (subject_.teacher) metadata.set("ruvllm.qat.teacher_sha256", metadata.keep(teacher_sha256_));
     const CalibrationRecord& record = calibration_.record;
     if (record.n_tokens == 0) return metadata;
@@ -302,12 +347,20 @@ class Run {
   ThreadPool& pool_;
   const RunObserver& observer_;
   TypePlan types_;
+  std::vector<Document> held_back_;  // emptied into judge_
   BatchMaker batches_;
+  std::unique_ptr<BatchMaker> judge_;  // null: nothing to judge the start by
   std::unique_ptr<BatchMaker> held_out_;
   std::unique_ptr<FakeQuantiser> quantiser_;
   std::unique_ptr<TeacherCache> cache_;
   std::unique_ptr<Adapter> adapter_;
   std::unique_ptr<Trainer> trainer_;
+  struct Start {
+    double nll = 0;
+    FakeQuantiser::Snapshot matrices;
+    std::vector<std::vector<float>> plain;  // values of what is not quantised; else empty
+  } start_;
+  bool keeps_start_ = false;
   Calibration calibration_;
   format::OwnFormats own_;
   std::string identity_, teacher_sha256_;

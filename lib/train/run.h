@@ -28,7 +28,10 @@ struct RunOptions {
   quant::OwnOptions own;                            ///< of tensors that become PIQ
   int pi_k = 0;                                     ///< of their uniform grids; 0: the formats' own
   bool lines_are_steps = false;                     ///< of plain text: reasoning chains
-  uint64_t calibration_tokens = 16384;              ///< of the training data; 0: no importance
+  /// Where training on a grid has not helped, judged by text held back from the data, the output is what
+  /// quantising without training makes of the weights.
+  bool keeps_better_start = true;
+  uint64_t calibration_tokens = 16384;  ///< of the training data; 0: no importance
   TrainerOptions trainer;
   QatOptions qat;
   size_t sequence_tokens = 256;
@@ -55,6 +58,7 @@ struct RunObserver {
 struct RunResult {
   uint64_t n_steps = 0;
   float last_loss = 0;
+  bool kept_start = false;  ///< the file holds the weights as they were before training, quantised
   /// On the held-out text: without quantisation (where there is any), quantised before and after training,
   /// and of the file that was written.
   std::optional<Evaluation> full, before, after, exported;

@@ -13,6 +13,7 @@ namespace {
 
 constexpr const char* kIdentityKey = "ruvllm.checkpoint.identity";
 constexpr const char* kStepKey = "ruvllm.checkpoint.step";
+constexpr const char* kLossKey = "ruvllm.checkpoint.loss";
 
 std::vector<Parameter<float>*> trained_parameters(Network& network,
                                                   const std::vector<Parameter<float>*>& extra) {
@@ -166,6 +167,7 @@ StepReport Trainer::step() {
     throw with_context(error, fmt::format("step {}, batch {}", report.step, last - 1));
   }
   ++step_;
+  last_loss_ = report.loss;
   report.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   return report;
 }
@@ -240,6 +242,7 @@ void Trainer::save_checkpoint(const std::filesystem::path& path, const std::stri
   metadata.add("general.architecture", metadata.keep("ruvllm-checkpoint"));
   metadata.add(kIdentityKey, metadata.keep(identity));
   metadata.add(kStepKey, step_);
+  metadata.add(kLossKey, last_loss_);
   std::vector<format::TensorPlan> plans;
   const std::vector<StateTensor> tensors = state_tensors(parameters_, optimiser_);
   for (const StateTensor& tensor : tensors)
@@ -266,6 +269,7 @@ void Trainer::load_checkpoint(const std::filesystem::path& path, const std::stri
     std::memcpy(tensor.values->data(), stored->bytes.data(), stored->bytes.size());
   }
   step_ = static_cast<uint64_t>(*step);
+  last_loss_ = static_cast<float>(file->metadata.number(kLossKey).value_or(0));
   optimiser_.restore_steps(step_);
 }
 

@@ -69,6 +69,8 @@ class Trainer {
   uint64_t n_steps() const { return n_steps_; }
   uint64_t step_number() const { return step_; }
   bool is_done() const { return step_ >= n_steps_; }
+  /// Of the last step that was taken, also by the run that a checkpoint was loaded from; 0 before the first.
+  float last_loss() const { return last_loss_; }
   /// Whether the next step is one of the linear warm-up.
   bool is_warming_up() const { return step_ < n_warmup_steps_; }
 
@@ -123,6 +125,7 @@ class Trainer {
   uint64_t n_steps_ = 0;
   uint64_t n_warmup_steps_ = 0;
   uint64_t step_ = 0;
+  float last_loss_ = 0;
 };
 
 }  // namespace ruvllm::train

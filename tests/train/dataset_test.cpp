@@ -119,3 +119,35 @@ TEST_CASE("where a template rewrites earlier answers, only the last is learned")
   CHECK(pieces[0].text.ends_with("<assistant>...</><user>Bye</><assistant>"));
   CHECK(pieces[1].text == "See you.</>");
 }
+
+TEST_CASE("text to judge by is taken from the documents, or from the end of a single one") {
+  const auto make = [](size_t n_documents, size_t n_tokens) {
+    std::vector<Document> documents(n_documents);
+    int32_t token = 0;
+    for (Document& document : documents)
+      for (size_t i = 0; i < n_tokens; ++i, document.is_target.push_back(1))
+        document.tokens.push_back(token++);
+    return documents;
+  };
+  auto many = make(45, 10);
+  const auto taken = hold_back(many, 16, 1000);
+  REQUIRE(taken.size() == 2);
+  CHECK(many.size() == 43);
+  CHECK(taken[0].tokens[0] == 190);
+  CHECK(std::ranges::none_of(many, [&](const Document& kept) { return kept.tokens == taken[0].tokens; }));
+  auto limited = make(400, 10);
+  CHECK(hold_back(limited, 16, 25).size() == 3);
+
+  auto one = make(1, 1000);
+  const auto end = hold_back(one, 16, 1000);
+  REQUIRE(end.size() == 1);
+  CHECK(end[0].tokens.size() == 50);
+  CHECK(end[0].tokens[0] == 950);
+  CHECK(one[0].tokens.size() == 950);
+  CHECK(one[0].is_target.size() == 950);
+  auto little = make(1, 100);
+  CHECK(hold_back(little, 16, 1000).empty());
+  CHECK(little[0].tokens.size() == 100);
+  auto few = make(19, 100);
+  CHECK(hold_back(few, 16, 1000).empty());
+}

@@ -144,6 +144,25 @@ Case learned_steps() {
           }};
 }
 
+// The codes are constants, so the levels' gradient is the true one; the weight's passes the rounding as it
+// is.
+Case learned_levels() {
+  const Shape shape{4, 5};
+  const auto places = std::make_shared<CodebookPlaces<double>>();
+  places->group = 2;
+  places->scales = random_values(4 * 3, 41);
+  for (size_t i = 0; i < shape.n_values(); ++i) places->codes.push_back(static_cast<uint8_t>(i * 7 % 4));
+  return {{shape, {1, 4}},
+          [places](Tape<double>& t, const std::vector<Var>& v) {
+            return codebook_quantise(t, v[0], v[1], *places);
+          },
+          [places](Tape<double>& t, const std::vector<Var>& v) {
+            return elementwise(t, v[0], [&](size_t i, double w) {
+              return places->scales[i / 5 * 3 + i % 5 / 2] * t.value(v[1])[places->codes[i]] + w;
+            });
+          }};
+}
+
 AttentionArguments attention_arguments(double cap, size_t window) {
   return {.n_heads = 4,
           .n_kv_heads = 2,
@@ -236,6 +255,7 @@ std::multimap<std::string, Case> cases() {
                 return 1 + 0.1 * std::abs(w - q);
               })});
   all.insert({"lsq_quantise", learned_steps()});
+  all.insert({"codebook_quantise", learned_levels()});
   return all;
 }
 

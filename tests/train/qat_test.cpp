@@ -201,3 +201,45 @@ TEST_CASE("what a forward pass sees is what the file will hold") {
     for (const auto& error : quantiser.errors()) CHECK((error.relative > 0 && error.relative < 0.3));
   }
 }
+
+TEST_CASE("learned levels rise, go into the file as they were evaluated, and come back from a snapshot") {
+  Model model(64);
+  ThreadPool pool(2);
+  const TypePlan types = model.plan("PIQ3", true);
+  format::OwnFormats own;
+  const std::string name = "blk.0.ffn_up.weight";
+  own.codebooks[name] = {-127, -80, -45, -14, 14, 45, 80, 127};
+  FakeQuantiser quantiser(*model.network, types, {}, own, qat_options(false, std::nullopt), pool);
+  const auto learned = quantiser.learned();
+  REQUIRE(learned.size() == 1);
+  REQUIRE(learned[0]->value.size() == 8);
+  CHECK(std::abs(learned[0]->value[7] - 1.0f) < 1e-6f);
+  quantiser.refresh();
+  const FakeQuantiser::Snapshot before = quantiser.snapshot();
+
+  learned[0]->value = {-2.0f, -0.5f, -0.5f, -0.1f, 0.2f, 0.1f, 0.9f, 3.0f};  // too far, equal, crossed
+  quantiser.refresh();
+  format::OwnFormats told = own;
+  quantiser.describe(told);
+  CHECK(told.codebooks[name] == format::OwnFormats::Levels{-127, -64, -63, -13, 25, 26, 114, 127});
+  const size_t i = static_cast<size_t>(
+      std::ranges::find(model.network->parameters(), name, [](const auto& p) { return p->name; }) -
+      model.network->parameters().begin());
+  Parameter<float>& parameter = *model.network->parameters()[i];
+  const auto blocks = [&] {
+    std::vector<std::byte> bytes(tensor::row_bytes(types[i], parameter.shape.n_columns) *
+                                 parameter.shape.n_rows);
+    REQUIRE(quantiser.encode(i, bytes));
+    return bytes;
+  };
+  std::vector<float> stored(parameter.value.size());
+  tensor::decode_rows(types[i], told.grid_of(types[i], name), parameter.shape.n_columns, blocks(), stored);
+  Tape<float> tape(pool);
+  const Var seen = quantiser.hook()(tape, name, tape.parameter(parameter));
+  CHECK(std::ranges::equal(stored, tape.value(seen)));
+  CHECK(blocks() != before.blocks[0]);
+
+  quantiser.restore(before);
+  quantiser.describe(told);
+  CHECK(told.codebooks[name] == own.codebooks[name]);
+}

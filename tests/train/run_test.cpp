@@ -108,6 +108,12 @@ TEST_CASE(
     }
   }
   CHECK(whole.bytes() == parts.bytes());
+
+  parts.options.resume = true;  // once more: nothing is left to do, and the last loss is still known
+  cancel = false;
+  Subject again = fresh_subject();
+  CHECK(run_training(again, parts.options, pool, {}, kNever).last_loss > 0);
+  CHECK(whole.bytes() == parts.bytes());
 }
 
 TEST_CASE("bf16 products train to nearly the loss of f32, and resume to the same bytes") {
@@ -165,4 +171,27 @@ TEST_CASE("a checkpoint of another run is refused") {
   folder.options.trainer.learning_rate = 1e-3f;
   Subject other = fresh_subject();
   CHECK_THROWS_AS(run_training(other, folder.options, pool, {}, kNever), Error);
+}
+
+TEST_CASE("training that does harm is not written: the start is, quantised with care") {
+  ThreadPool pool(2);
+  Folder folder;
+  folder.aim("IQ4_NL");
+  folder.options.trainer.n_epochs = 6;
+  Subject learned = fresh_subject();  // a model that knows the text
+  run_training(learned, folder.options, pool, {}, kNever);
+
+  folder.options.qat.enabled = true;
+  folder.options.trainer.n_epochs = 1;
+  folder.options.trainer.losses.task = -1;  // away from the text
+  folder.options.checkpoint_folder = folder.folder / "checkpoints";
+  std::string note;
+  RunObserver observer;
+  observer.on_note = [&](std::string_view text) { note = text; };
+  const RunResult harmed = run_training(learned, folder.options, pool, observer, kNever);
+  CHECK(harmed.kept_start);
+  CHECK(note.find("training did not help") != std::string::npos);
+  CHECK(harmed.after->nll < 1.02 * harmed.full->nll);
+  CHECK(harmed.exported->nll == harmed.after->nll);
+  CHECK(harmed.last_loss != 0.0f);
 }

@@ -105,9 +105,51 @@ Var lsq_quantise(Tape<T>& tape, Var weight, Var log_steps, size_t group, int q_m
   return y;
 }
 
+template <typename T>
+Var codebook_quantise(Tape<T>& tape, Var weight, Var levels, const CodebookPlaces<T>& places,
+                      std::span<const T> stored) {
+  const Shape shape = tape.shape(weight);
+  const size_t n_groups = (shape.n_columns + places.group - 1) / places.group;
+  const size_t n_levels = tape.shape(levels).n_values();
+  RUVLLM_ASSERT(places.codes.size() == shape.n_values() && places.scales.size() == shape.n_rows * n_groups);
+  RUVLLM_ASSERT(stored.empty() || stored.size() == shape.n_values());
+  const auto scale_of = [&places, n_groups](size_t row, size_t column) {
+    return places.scales[row * n_groups + column / places.group];
+  };
+  const Var y = tape.make(shape, tape.needs_gradient(weight) || tape.needs_gradient(levels));
+  if (!stored.empty()) {
+    std::copy(stored.begin(), stored.end(), tape.value(y).begin());
+  } else {
+    for_each_row(tape, shape.n_rows, [&](size_t row) {
+      for (size_t column = 0; column < shape.n_columns; ++column) {
+        const size_t i = row * shape.n_columns + column;
+        tape.value(y)[i] = scale_of(row, column) * tape.value(levels)[places.codes[i]];
+      }
+    });
+  }
+  if (!tape.needs_gradient(y)) return y;
+  tape.on_backward([&tape, &places, weight, levels, y, shape, n_levels, scale_of] {
+    const std::span<T> sums = tape.scratch(shape.n_rows * n_levels);  // d loss / d level, row by row
+    for_each_row(tape, shape.n_rows, [&](size_t row) {
+      const std::span<T> of_row = sums.subspan(row * n_levels, n_levels);
+      std::fill(of_row.begin(), of_row.end(), T(0));
+      for (size_t column = 0; column < shape.n_columns; ++column) {
+        const size_t i = row * shape.n_columns + column;
+        const T dy = tape.gradient(y)[i];
+        if (tape.needs_gradient(weight)) tape.gradient(weight)[i] += dy;
+        of_row[places.codes[i]] += dy * scale_of(row, column);
+      }
+    });
+    if (!tape.needs_gradient(levels)) return;
+    for (size_t i = 0; i < sums.size(); ++i) tape.gradient(levels)[i % n_levels] += sums[i];
+  });
+  return y;
+}
+
 #define INSTANTIATE(T)                                                                            \
   template Var fake_quantise(Tape<T>&, Var, std::span<const T>, const StraightThroughArguments&); \
-  template Var lsq_quantise(Tape<T>&, Var, Var, size_t, int, int, std::span<const T>);
+  template Var lsq_quantise(Tape<T>&, Var, Var, size_t, int, int, std::span<const T>);            \
+  template Var codebook_quantise(Tape<T>&, Var, Var, const CodebookPlaces<T>&, std::span<const T>);
 INSTANTIATE(float)
 INSTANTIATE(double)
 #undef INSTANTIATE

@@ -127,6 +127,22 @@ template <typename T>
 Var lsq_quantise(Tape<T>& tape, Var weight, Var log_steps, size_t group, int q_min, int q_max,
                  std::span<const T> stored = {});
 
+/// How a matrix stands on a grid of uneven levels: which level each weight has, and what levels are
+/// multiplied with, for groups of `group` values of a row (the last may be shorter).
+template <typename T>
+struct CodebookPlaces {
+  std::vector<uint8_t> codes;  // (rows, columns)
+  std::vector<T> scales;       // (rows, groups)
+  size_t group;
+};
+
+/// q = scale * levels[code]; codes and scales are constants. The weight gets the gradient as it is, a level
+/// the sum of scale * g over the weights that have it. levels: a single row. `stored`, where not empty, is
+/// what q becomes in a file, whose levels are rounded. `places` must live until the gradients are there.
+template <typename T>
+Var codebook_quantise(Tape<T>& tape, Var weight, Var levels, const CodebookPlaces<T>& places,
+                      std::span<const T> stored = {});
+
 // ---- loss.cpp
 
 /// Mean over rows of -log softmax(logits)[target]; rows with target < 0 carry no loss. 1 x 1.
