@@ -29,6 +29,12 @@ constexpr Column kColumns[] = {
 #if defined(RUVLLM_COLUMN_NEON)
     {"neon", overlay_neon, [] { return cpu_features().neon; }},
 #endif
+#if defined(RUVLLM_COLUMN_DOTPROD)
+    {"dotprod", overlay_dotprod, [] { return cpu_features().dotprod; }},
+#endif
+#if defined(RUVLLM_COLUMN_I8MM)
+    {"i8mm", overlay_i8mm, [] { return cpu_features().i8mm; }},
+#endif
 };
 constexpr size_t kMostSets = sizeof kColumns / sizeof kColumns[0];
 
@@ -86,11 +92,12 @@ const KernelSet* const* available(size_t* n_sets) {
 const char* isa_problem() {
   const char* name = wanted_name();
   if (name == nullptr || find_set(name) != nullptr) return nullptr;
-  for (const char* known : {"scalar", "avx2", "avx512", "neon"}) {
+  for (const char* known : {"scalar", "avx2", "avx512", "neon", "dotprod", "i8mm"}) {
     if (strcmp(known, name) == 0)
       return "RUVLLM_ISA names an instruction set that this machine does not have";
   }
-  return "RUVLLM_ISA names no instruction set; choose scalar, avx2, avx512 or neon";
+  return "RUVLLM_ISA names no instruction set; choose scalar, avx2 or avx512 (x86-64), neon, dotprod or "
+         "i8mm (ARM)";
 }
 
 }  // namespace ruvllm::kernels

@@ -101,11 +101,13 @@ CpuFeatures read_features() {
   CpuFeatures features;
   const unsigned long hwcap = getauxval(AT_HWCAP);
   const unsigned long hwcap2 = getauxval(AT_HWCAP2);
-  append(features, "neon");
-  if (hwcap & HWCAP_ASIMDDP) append(features, "dotprod");
-  if (hwcap2 & HWCAP2_I8MM) append(features, "i8mm");
+  features.neon = (hwcap & HWCAP_ASIMD) != 0;
+  features.dotprod = features.neon && (hwcap & HWCAP_ASIMDDP) != 0;
+  features.i8mm = features.dotprod && (hwcap2 & HWCAP2_I8MM) != 0;
+  if (features.neon) append(features, "neon");
+  if (features.dotprod) append(features, "dotprod");
+  if (features.i8mm) append(features, "i8mm");
   if (hwcap2 & HWCAP2_BF16) append(features, "bf16");
-  features.neon = (hwcap & HWCAP_ASIMDDP) != 0;
   return features;
 }
 

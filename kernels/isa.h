@@ -8,7 +8,9 @@ struct CpuFeatures {
   bool avx2 = false;         ///< AVX2, FMA and F16C
   bool avx512 = false;       ///< AVX-512 F, BW, DQ, VL and VNNI
   bool avx512_bf16 = false;  ///< AVX512-BF16, beside avx512
-  bool neon = false;         ///< Advanced SIMD with dot products
+  bool neon = false;         ///< Advanced SIMD, which every 64-bit ARM processor has
+  bool dotprod = false;      ///< products of four bytes, beside neon
+  bool i8mm = false;         ///< products of matrices of bytes, beside dotprod
   char names[256] = {};      ///< every feature that was looked for and found, separated by spaces
 };
 

@@ -1,8 +1,8 @@
 // The kernel table: everything that is computed with vector instructions, behind plain function pointers.
 //
-// One KernelSet an instruction set. A set is made by overlays: scalar fills every entry, avx2 and avx512 (or
-// neon) overwrite what they do better; active() is the best that this machine has
-// (RUVLLM_ISA=scalar|avx2|avx512|neon stops the overlay early).
+// One KernelSet an instruction set. A set is made by overlays: scalar fills every entry, avx2 and avx512 (on
+// ARM: neon, dotprod and i8mm) overwrite what they do better; active() is the best that this machine has
+// (RUVLLM_ISA, the name of a set, stops the overlay early).
 //
 // The promise that everything above leans on, BATCH INVARIANCE: every output element is computed by one fixed
 // sequence of operations, whatever the number of rows, tiles, threads or the instruction set. For matrix
@@ -176,7 +176,7 @@ struct GemmKernel {
 };
 
 struct KernelSet {
-  const char* name;  ///< "scalar", "avx2", "avx512", "neon"
+  const char* name;  ///< "scalar", "avx2", "avx512", "neon", "dotprod", "i8mm"
 
   /// f32 to blocks, by ggml id like `formats`: makes sum of importance * (decoded - value)^2 small.
   /// `importance` has a weight >= 0 for each value, or is null: all weigh the same. n_values: a multiple of

@@ -16,6 +16,9 @@ void overlay_avx2_encode(KernelSet& set);  // part of overlay_avx2
 void overlay_avx512(KernelSet& set);
 void overlay_avx512_encode(KernelSet& set);  // part of overlay_avx512
 void overlay_neon(KernelSet& set);
+void overlay_neon_encode(KernelSet& set);  // part of overlay_neon
+void overlay_dotprod(KernelSet& set);
+void overlay_i8mm(KernelSet& set);
 
 // The same for training: a table a column, and one for AVX-512 machines that multiply bf16 too.
 extern const TrainingKernels kScalarTraining;

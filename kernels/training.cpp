@@ -26,6 +26,8 @@ constexpr Table kTables[] = {
 #endif
 #if defined(RUVLLM_COLUMN_NEON)
     {"neon", &kNeonTraining, [] { return cpu_features().neon; }},
+    {"dotprod", &kNeonTraining, [] { return cpu_features().dotprod; }},
+    {"i8mm", &kNeonTraining, [] { return cpu_features().i8mm; }},
 #endif
 };
 

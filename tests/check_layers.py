@@ -43,7 +43,7 @@ for source in sorted(sources):
     if folder not in floors:
         wrong.append(f"{here}:1: folder {folder} has no floor in lib/LAYERS")
         continue
-    isa = re.match(r"kernels/(avx2|avx512|neon)/.*\.cpp$", here)
+    isa = re.match(r"kernels/(avx2|avx512|neon|dotprod|i8mm)/.*\.cpp$", here)
     for number, line in enumerate(source.read_text(errors="replace").splitlines(), 1):
         match = re.match(r'\s*#\s*include\s*([<"])([^>"]+)[>"]', line)
         if not match:

@@ -33,12 +33,60 @@ struct Sums {
   size_t to_stride;
 };
 
+/// The integers of sub-block s of a chunk: n_panels panels times n_rows rows, whose blocks begin at `block`.
+template <class K, int n_panels, int n_rows>
+inline __attribute__((always_inline)) void multiply_sub_block(const Chunk& chunk, size_t s,
+                                                              const ActivationBlock* block,
+                                                              Ints (&total)[n_panels][n_rows]) {
+  const size_t half = s % K::kHalves;
+  typename K::Product dot[n_panels][n_rows];
+  for (int r = 0; r < n_rows; ++r) {
+    const int32_t bias = bias_of<K>(block[r], half);
+    for (int p = 0; p < n_panels; ++p) dot[p][r].begin(bias);
+  }
+#pragma GCC unroll 8
+  for (size_t g = 0; g < K::kGroups; ++g) {
+    Ints codes[n_panels];
+    for (int p = 0; p < n_panels; ++p) codes[p] = load_ints(chunk.codes[p] + (s * K::kGroups + g) * 64);
+    for (int r = 0; r < n_rows; ++r) {
+      const Ints four = four_activations(block[r].quants + half * 16 + 4 * g);
+      for (int p = 0; p < n_panels; ++p) dot[p][r].add(codes[p], four);
+    }
+  }
+  for (int r = 0; r < n_rows; ++r) {
+    for (int p = 0; p < n_panels; ++p) total[p][r] = dot[p][r].total();
+  }
+}
+
+/// The same where a column multiplies two activation rows at once; an odd last row is its own partner.
+template <class K, int n_panels, int n_rows>
+inline __attribute__((always_inline)) void multiply_sub_block_in_pairs(const Chunk& chunk, size_t s,
+                                                                       const ActivationBlock* block,
+                                                                       Ints (&total)[n_panels][n_rows]) {
+  constexpr int kPairs = (n_rows + 1) / 2;
+  const size_t first = s % K::kHalves * 16;
+  for (int p = 0; p < n_panels; ++p) {
+    typename K::Product::OfTwoRows dot[kPairs];
+    for (auto& pair : dot) pair.begin();
+#pragma GCC unroll 4
+    for (size_t g = 0; g < K::kGroups; g += 2) {
+      const uint8_t* codes = chunk.codes[p] + (s * K::kGroups + g) * 64;
+      const auto eight = K::Product::OfTwoRows::eight_columns(load_ints(codes), load_ints(codes + 64));
+      for (int i = 0; i < kPairs; ++i) {
+        const int second = 2 * i + 1 < n_rows ? 2 * i + 1 : 2 * i;
+        dot[i].add(eight, block[2 * i].quants + first + 4 * g, block[second].quants + first + 4 * g);
+      }
+    }
+    for (int r = 0; r < n_rows; ++r) total[p][r] = dot[r / 2].total(r % 2);
+  }
+}
+
 /// n_blocks x 32 columns of n_panels panels times n_rows activation rows, whose blocks lie `stride` apart.
 /// Meanwhile `next` is brought near, which will be wanted next.
 template <class K, int n_panels, int n_rows>
 void multiply_tile(const Chunk& chunk, const ActivationBlock* x, size_t stride, const ActivationBlock* next,
                    size_t n_blocks, const Sums& sums) {
-  constexpr size_t kHalves = K::kHalves, kGroups = K::kGroups;
+  constexpr size_t kHalves = K::kHalves;
   Floats sum[n_panels][n_rows];
   for (int r = 0; r < n_rows; ++r) {
     for (int p = 0; p < n_panels; ++p) {
@@ -53,25 +101,10 @@ void multiply_tile(const Chunk& chunk, const ActivationBlock* x, size_t stride, 
       for (int r = 0; r < n_rows; ++r) prefetch(next + s / kHalves * stride + r);
     }
     Ints total[n_panels][n_rows];
-    {
-      typename K::Product dot[n_panels][n_rows];
-      for (int r = 0; r < n_rows; ++r) {
-        const int32_t bias = bias_of<K>(block[r], half);
-        for (int p = 0; p < n_panels; ++p) dot[p][r].begin(bias);
-      }
-#pragma GCC unroll 8
-      for (size_t g = 0; g < kGroups; ++g) {
-        Ints codes[n_panels];
-        for (int p = 0; p < n_panels; ++p) codes[p] = load_ints(chunk.codes[p] + (s * kGroups + g) * 64);
-        for (int r = 0; r < n_rows; ++r) {
-          const Ints four = four_activations(block[r].quants + half * 16 + 4 * g);
-          for (int p = 0; p < n_panels; ++p) dot[p][r].add(codes[p], four);
-        }
-      }
-      for (int r = 0; r < n_rows; ++r) {
-        for (int p = 0; p < n_panels; ++p) total[p][r] = dot[p][r].total();
-      }
-    }
+    if constexpr (n_rows > 1 && requires { typename K::Product::OfTwoRows; })
+      multiply_sub_block_in_pairs<K>(chunk, s, block, total);
+    else
+      multiply_sub_block<K>(chunk, s, block, total);
     for (int p = 0; p < n_panels; ++p) {
       const Floats scale = load(chunk.scales[p] + 16 * s);
       for (int r = 0; r < n_rows; ++r) {

@@ -115,24 +115,28 @@ inline void stream_rows(size_t n, const uint8_t* panel, const Activations& x, si
   }
 }
 
-/// Whether a stream is faster than tiles. False where a format has none.
+/// Most rows for which a stream is faster than tiles. None where a format has no stream.
+template <class F>
+constexpr size_t most_streamed() {
+  if constexpr (requires { F::kZero; }) return F::Block::kSubBlock == 32 ? kStreamRows : kStreamRowsBy16;
+  return 0;
+}
 template <class F>
 constexpr bool is_streamed(size_t n_rows) {
-  if constexpr (requires { F::kZero; })
-    return n_rows <= (F::Block::kSubBlock == 32 ? kStreamRows : kStreamRowsBy16);
-  return false;
+  return n_rows <= most_streamed<F>();
 }
 
 template <class F>
 void matmul_streamed(const uint8_t* panels, size_t panel_bytes, size_t n_panels, const Activations& x,
                      float* out, size_t out_stride) {
+  constexpr size_t kLargest = most_streamed<F>() < kSliceRows ? most_streamed<F>() : kSliceRows;
   for (size_t panel = 0; panel < n_panels; ++panel) {
     size_t n = 0;
     for (size_t row = 0; row < x.n_rows; row += n) {
       const size_t left = x.n_rows - row;
       n = left <= kSliceRows ? left : kGroupRows;
-      stream_rows<F, kSliceRows>(n, panels + panel * panel_bytes, x, row, row == 0, out + panel * kPanelRows,
-                                 out_stride);
+      stream_rows<F, kLargest>(n, panels + panel * panel_bytes, x, row, row == 0, out + panel * kPanelRows,
+                               out_stride);
     }
   }
 }

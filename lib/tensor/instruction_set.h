@@ -5,7 +5,7 @@
 
 namespace ruvllm::tensor {
 
-/// "scalar", "avx2", "avx512", "neon": the kernel set that is in use.
+/// "scalar", "avx2", "avx512", "neon", "dotprod", "i8mm": the kernel set that is in use.
 std::string_view kernel_set_name();
 /// "avx2 fma f16c ...": what the processor and the system offer.
 std::string_view processor_features();

@@ -88,7 +88,7 @@ TEST_CASE("threads, chunks and instruction sets change no byte of a greedy answe
   };
   for (const char* threads : {"1", "2", "3"}) CHECK(with({"-t", threads}) == expected);
   for (const char* chunk : {"1", "7", "64"}) CHECK(with({"--chunk", chunk}) == expected);
-  for (const char* isa : {"scalar", "avx2", "avx512"}) {
+  for (const char* isa : {"scalar", "avx2", "avx512", "neon", "dotprod", "i8mm"}) {
     Launch launch;
     launch.arguments = base;
     launch.environment = {{"RUVLLM_ISA", isa}};
