@@ -8,6 +8,10 @@ if [ "$(uname -m)" = aarch64 ]; then
   echo "skipped: the kernels' own tests run on this processor"
   exit 77
 fi
+if grep -Eq '^RUVLLM_SANITIZE:STRING=.+' "$2/CMakeCache.txt"; then
+  echo "skipped: sanitizers don't reach an emulated processor"
+  exit 77
+fi
 for program in aarch64-linux-gnu-g++ qemu-aarch64-static; do
   command -v $program >/dev/null || { echo "skipped: no $program"; exit 77; }
 done

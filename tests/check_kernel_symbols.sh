@@ -14,12 +14,15 @@ objdump=$(sed -n 's/^CMAKE_OBJDUMP:FILEPATH=//p' "$build/CMakeCache.txt")
 [ -x "$nm" ] && [ -x "$objdump" ] || exit 77
 
 wide='%[yz]mm[0-9]|%k[1-7]\b|[[:space:]]([su]|us|su)(dot|mmla)[[:space:]]'
-columns='/(avx2|avx512|neon|dotprod|i8mm)/'
-find "$build/kernels" "$build/lib" "$build/apps" -name '*.o' 2>/dev/null >"$build/objects" || [ -s "$build/objects" ]
+cd "$build" || exit 1
+objects=$(find kernels lib apps -name '*.o' 2>/dev/null)
+objects_in() { printf '%s\n' "$objects" | grep -E "^kernels/.*/($1)/"; }
+columns='avx2|avx512|neon|dotprod|i8mm'
+plain=$(printf '%s\n' "$objects" | grep -Ev "^kernels/.*/($columns)/")
 
 failed=0
 n_wide=0
-for object in $(grep -E "/kernels/.*$columns" "$build/objects"); do
+for object in $(objects_in "$columns"); do
   n_wide=$((n_wide + 1))
   shared=$("$nm" --defined-only "$object" | awk '$2 ~ /^[WVu]$/')
   if [ -n "$shared" ]; then
@@ -31,7 +34,7 @@ done
 [ "$n_wide" -gt 0 ] || { echo "no instruction-set objects in $build"; exit 1; }
 
 n_plain=0
-for object in $(grep -Ev "/kernels/.*$columns" "$build/objects") $(grep '/kernels/.*/neon/' "$build/objects"); do
+for object in $plain $(objects_in neon); do
   n_plain=$((n_plain + 1))
   found=$("$objdump" -d --no-show-raw-insn "$object" 2>/dev/null | grep -m 1 -E "$wide")
   if [ -n "$found" ]; then
@@ -39,5 +42,5 @@ for object in $(grep -Ev "/kernels/.*$columns" "$build/objects") $(grep '/kernel
     failed=1
   fi
 done
-echo "$n_wide objects with wide instructions, $n_plain without"
+echo "$n_wide objects with instructions of their own, $n_plain held to the baseline"
 exit $failed

@@ -8,10 +8,8 @@ namespace {
 
 /// Bytes are multiplied signed, so codes are the quants themselves.
 constexpr bool kUnsignedCodes = false;
-/// Weight panels and activation rows of a tile of quantised products: 24 registers of sums, of 32.
+/// Weight panels of a tile of quantised products, and rows of a stream's largest slice.
 constexpr size_t kTilePanels = 1;
-constexpr size_t kTileRows = 6;
-/// Rows of a stream's largest slice.
 constexpr size_t kSliceRows = 6;
 
 inline int8x16_t signed_bytes(int32x4_t a) { return vreinterpretq_s8_s32(a); }

@@ -7,6 +7,8 @@
 namespace ruvllm::kernels {
 namespace {
 
+/// Activation rows of a tile of quantised products: a group, for which weights are paired once.
+constexpr size_t kTileRows = 6;
 /// Most activation rows whose products are made where weights are unpacked (lanes/stream.h).
 constexpr size_t kStreamRows = 1;
 constexpr size_t kStreamRowsBy16 = 1;

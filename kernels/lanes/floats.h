@@ -23,20 +23,27 @@ struct LanesBF16 {
 template <class F, int n_panels, int n_rows>
 void multiply_float_tile(const uint8_t* panels, size_t panel_bytes, const float* x, size_t n_columns,
                          float* out, size_t out_stride) {
-  Floats sum[n_panels][n_rows];
+  Floats sum[n_panels][n_rows];  // unrolled loops keep it in registers
+#pragma GCC unroll 8
   for (auto& of_panel : sum) {
+#pragma GCC unroll 8
     for (Floats& s : of_panel) s = broadcast(0.0f);
   }
   for (size_t k = 0; k < n_columns; ++k) {
     Floats weights[n_panels];
+#pragma GCC unroll 8
     for (int p = 0; p < n_panels; ++p)
       weights[p] = F::load_lanes(panels + static_cast<size_t>(p) * panel_bytes + k * 16 * F::kBytes);
+#pragma GCC unroll 8
     for (int r = 0; r < n_rows; ++r) {
       const Floats activation = broadcast(x[static_cast<size_t>(r) * n_columns + k]);
+#pragma GCC unroll 8
       for (int p = 0; p < n_panels; ++p) sum[p][r] = fma(weights[p], activation, sum[p][r]);
     }
   }
+#pragma GCC unroll 8
   for (int r = 0; r < n_rows; ++r) {
+#pragma GCC unroll 8
     for (int p = 0; p < n_panels; ++p) store(out + static_cast<size_t>(r) * out_stride + 16 * p, sum[p][r]);
   }
 }

@@ -40,20 +40,27 @@ inline __attribute__((always_inline)) void multiply_sub_block(const Chunk& chunk
                                                               Ints (&total)[n_panels][n_rows]) {
   const size_t half = s % K::kHalves;
   typename K::Product dot[n_panels][n_rows];
+#pragma GCC unroll 8
   for (int r = 0; r < n_rows; ++r) {
     const int32_t bias = bias_of<K>(block[r], half);
+#pragma GCC unroll 8
     for (int p = 0; p < n_panels; ++p) dot[p][r].begin(bias);
   }
 #pragma GCC unroll 8
   for (size_t g = 0; g < K::kGroups; ++g) {
     Ints codes[n_panels];
+#pragma GCC unroll 8
     for (int p = 0; p < n_panels; ++p) codes[p] = load_ints(chunk.codes[p] + (s * K::kGroups + g) * 64);
+#pragma GCC unroll 8
     for (int r = 0; r < n_rows; ++r) {
       const Ints four = four_activations(block[r].quants + half * 16 + 4 * g);
+#pragma GCC unroll 8
       for (int p = 0; p < n_panels; ++p) dot[p][r].add(codes[p], four);
     }
   }
+#pragma GCC unroll 8
   for (int r = 0; r < n_rows; ++r) {
+#pragma GCC unroll 8
     for (int p = 0; p < n_panels; ++p) total[p][r] = dot[p][r].total();
   }
 }
@@ -65,18 +72,22 @@ inline __attribute__((always_inline)) void multiply_sub_block_in_pairs(const Chu
                                                                        Ints (&total)[n_panels][n_rows]) {
   constexpr int kPairs = (n_rows + 1) / 2;
   const size_t first = s % K::kHalves * 16;
+#pragma GCC unroll 8
   for (int p = 0; p < n_panels; ++p) {
     typename K::Product::OfTwoRows dot[kPairs];
+#pragma GCC unroll 8
     for (auto& pair : dot) pair.begin();
 #pragma GCC unroll 4
     for (size_t g = 0; g < K::kGroups; g += 2) {
       const uint8_t* codes = chunk.codes[p] + (s * K::kGroups + g) * 64;
       const auto eight = K::Product::OfTwoRows::eight_columns(load_ints(codes), load_ints(codes + 64));
+#pragma GCC unroll 8
       for (int i = 0; i < kPairs; ++i) {
         const int second = 2 * i + 1 < n_rows ? 2 * i + 1 : 2 * i;
         dot[i].add(eight, block[2 * i].quants + first + 4 * g, block[second].quants + first + 4 * g);
       }
     }
+#pragma GCC unroll 8
     for (int r = 0; r < n_rows; ++r) total[p][r] = dot[r / 2].total(r % 2);
   }
 }
@@ -88,7 +99,9 @@ void multiply_tile(const Chunk& chunk, const ActivationBlock* x, size_t stride, 
                    size_t n_blocks, const Sums& sums) {
   constexpr size_t kHalves = K::kHalves;
   Floats sum[n_panels][n_rows];
+#pragma GCC unroll 8
   for (int r = 0; r < n_rows; ++r) {
+#pragma GCC unroll 8
     for (int p = 0; p < n_panels; ++p) {
       sum[p][r] = sums.from != nullptr ? load(sums.from + static_cast<size_t>(r) * sums.from_stride + 16 * p)
                                        : broadcast(0.0f);
@@ -105,21 +118,26 @@ void multiply_tile(const Chunk& chunk, const ActivationBlock* x, size_t stride, 
       multiply_sub_block_in_pairs<K>(chunk, s, block, total);
     else
       multiply_sub_block<K>(chunk, s, block, total);
+#pragma GCC unroll 8
     for (int p = 0; p < n_panels; ++p) {
       const Floats scale = load(chunk.scales[p] + 16 * s);
+#pragma GCC unroll 8
       for (int r = 0; r < n_rows; ++r) {
         const Floats factor = multiply(scale, broadcast(block[r].scale));
         sum[p][r] = fma(factor, to_floats(total[p][r]), sum[p][r]);
       }
       if constexpr (K::kHasMin) {
         const Floats min = load(chunk.mins[p] + 16 * s);
+#pragma GCC unroll 8
         for (int r = 0; r < n_rows; ++r) {
           sum[p][r] = fma(min, broadcast(scaled_sum_of<K>(block[r], half)), sum[p][r]);
         }
       }
     }
   }
+#pragma GCC unroll 8
   for (int r = 0; r < n_rows; ++r) {
+#pragma GCC unroll 8
     for (int p = 0; p < n_panels; ++p)
       store(sums.to + static_cast<size_t>(r) * sums.to_stride + 16 * p, sum[p][r]);
   }

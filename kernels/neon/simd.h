@@ -9,7 +9,7 @@ namespace {
 
 /// Bytes are multiplied signed, so codes are the quants themselves.
 constexpr bool kUnsignedCodes = false;
-/// Weight panels and activation rows of a tile of quantised products: 16 registers of sums.
+/// Weight panels and activation rows of a tile of quantised products: 16 registers of short sums.
 constexpr size_t kTilePanels = 1;
 constexpr size_t kTileRows = 2;
 /// Most activation rows whose products are made where weights are unpacked (lanes/stream.h): with scales of

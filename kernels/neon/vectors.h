@@ -25,9 +25,9 @@ constexpr size_t kGemmRows = 6;
 constexpr size_t kGemmVectors = 1;
 /// Query rows that attention handles at once: 16 registers of scores.
 constexpr int kAttentionRows = 1;
-/// Panels and activation rows of a tile of float products.
+/// Panels and activation rows of a tile of float products: 24 registers of sums.
 constexpr int kFloatPanels = 2;
-constexpr int kFloatRows = 2;
+constexpr int kFloatRows = 3;
 
 template <class Function>
 inline Floats quarters(Function function) {
