@@ -12,8 +12,6 @@ constexpr bool kUnsignedCodes = false;
 constexpr size_t kTilePanels = 1;
 constexpr size_t kSliceRows = 6;
 
-inline int8x16_t signed_bytes(int32x4_t a) { return vreinterpretq_s8_s32(a); }
-
 /// A sum of products of 4 bytes of 16 rows with the same 4 activations. Nothing overflows, whatever the
 /// codes.
 struct FourProducts {

@@ -18,8 +18,6 @@ constexpr size_t kStreamRows = 1;
 constexpr size_t kStreamRowsBy16 = 0;
 constexpr size_t kSliceRows = 6;
 
-inline int8x16_t signed_bytes(int32x4_t a) { return vreinterpretq_s8_s32(a); }
-
 /// A sum of products of 4 bytes of 16 rows with the same 4 activations. Eight of them, a whole sub-block, fit
 /// 16 bits where codes are small: then sums are widened only at the end.
 template <int most, bool is_signed, bool is_short = 8 * most * 127 <= 32767>

@@ -43,6 +43,7 @@ inline Ints byte_quarters(Function function) {
   return int_quarters([&](int q) { return vreinterpretq_s32_u8(function(q)); });
 }
 inline uint8x16_t bytes(int32x4_t a) { return vreinterpretq_u8_s32(a); }
+inline int8x16_t signed_bytes(int32x4_t a) { return vreinterpretq_s8_s32(a); }
 inline uint32x4_t words(int32x4_t a) { return vreinterpretq_u32_s32(a); }
 inline int32x4_t as_ints(uint32x4_t a) { return vreinterpretq_s32_u32(a); }
 inline int32x4_t as_ints(float32x4_t a) { return vreinterpretq_s32_f32(a); }

@@ -154,7 +154,8 @@ TEST_CASE("every instruction set that this machine has gives the same bits") {
   TemporaryFolder folder;
   const std::string scalar = digest_with("scalar", folder / "digest");
   CHECK_FALSE(scalar.empty());
-  for (const char* isa : {"avx2", "avx512", "neon", "dotprod", "i8mm", ""}) CHECK(digest_with(isa, folder / "digest") == scalar);
+  for (const char* isa : {"avx2", "avx512", "neon", "dotprod", "i8mm", ""})
+    CHECK(digest_with(isa, folder / "digest") == scalar);
 }
 
 TEST_CASE("prints the digest for another test" * doctest::skip()) {
