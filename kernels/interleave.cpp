@@ -22,7 +22,8 @@ void spread_block(const Fields& fields, const char* block, size_t lane, char* pa
   for (size_t f = 0; f < fields.n_fields; ++f) {
     const Field& field = fields.fields[f];
     const char* from = block + field.offset;
-    char* to = panel_block + field.offset * kPanelRows + lane * field.unit;
+    char* to = panel_block + lane * field.unit;
+    panel_block += kPanelRows * field.unit * field.count;
     switch (field.unit) {
       case 1:
         spread<1>(from, to, field.count);
@@ -59,7 +60,8 @@ void extract_row(const Fields& fields, size_t block_bytes, const void* panel, si
     const char* panel_block = static_cast<const char*>(panel) + block * block_bytes * kPanelRows;
     for (size_t f = 0; f < fields.n_fields; ++f) {
       const Field& field = fields.fields[f];
-      const char* from = panel_block + field.offset * kPanelRows + lane * field.unit;
+      const char* from = panel_block + lane * field.unit;
+      panel_block += kPanelRows * field.unit * field.count;
       char* to = static_cast<char*>(row) + block * block_bytes + field.offset;
       switch (field.unit) {
         case 1:

@@ -1,6 +1,7 @@
 // What a block consists of, for code that moves blocks without knowing them: 16 rows of a matrix are stored
 // with each field transposed, so that a vector's lanes are rows. Every block struct lists its own as
-// `fields`, in order, covering the block exactly (format_matrix_test checks that).
+// `fields`, covering the block exactly (format_matrix_test checks that), in the order in which a product
+// reads them: a panel keeps them so, since memory is fastest read from one end to the other.
 //
 // This and the other headers of this folder are included by the instruction-set files: types, constants and
 // static always-inline functions only, C headers only.

@@ -34,12 +34,13 @@ inline float scaled_sum_of(const ActivationBlock& block, size_t half) {
   return K::kSubBlock == 32 ? block.scaled_sum : block.scaled_half_sums[half];
 }
 
-/// How far ahead of unpacking weights are fetched: while codes are multiplied, memory goes on delivering.
-constexpr size_t kAhead = 8192;
-
+/// Part `part` of n_parts of the panel block that lies `ahead` bytes behind `block`: while codes are
+/// multiplied, memory goes on delivering. Not all of a block at once: a burst holds up what is needed now.
 template <class Block>
-inline void fetch_ahead(const uint8_t* block) {
-  for (size_t line = 0; line < sizeof(Block) * 16; line += 64) prefetch(block + kAhead + line);
+inline void fetch_ahead(const uint8_t* block, size_t ahead, size_t part, size_t n_parts) {
+  constexpr size_t kLines = sizeof(Block) * 16 / 64;
+  for (size_t line = part * kLines / n_parts; line < (part + 1) * kLines / n_parts; ++line)
+    prefetch(block + ahead + 64 * line);
 }
 
 }  // namespace

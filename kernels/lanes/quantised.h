@@ -223,6 +223,9 @@ void multiply_chunk_wide(const Chunk& chunk, size_t n_panels, const Activations&
   }
 }
 
+/// How far ahead of unpacking weights are fetched.
+constexpr size_t kAhead = 8192;
+
 /// Columns k .. k + n - 1 of one panel. Where the format has a grid, the last block may be shorter.
 template <class F>
 inline void unpack_chunk(const F& format, const uint8_t* panel, size_t k, size_t n, uint8_t* codes,
@@ -231,7 +234,7 @@ inline void unpack_chunk(const F& format, const uint8_t* panel, size_t k, size_t
   for (size_t i = 0; i < n; i += Block::kValues) {
     const size_t at = i / Block::kSubBlock * 16;
     const uint8_t* block = panel + (k + i) / Block::kValues * sizeof(Block) * 16;
-    fetch_ahead<Block>(block);
+    fetch_ahead<Block>(block, kAhead, 0, 1);
     if constexpr (requires { format.grid; }) {
       const size_t left = n - i < Block::kValues ? n - i : Block::kValues;
       format.unpack(block, activation_blocks(left), codes + i * 16, scales + at);

@@ -88,14 +88,17 @@ void stream_slice(const uint8_t* block, const Activations& x, size_t row, bool i
   using Block = typename F::Block;
   constexpr size_t kScales = Block::kValues / KindOf<F>::kSubBlock;
   using Products = PartProducts<F, n_rows>;
+  constexpr size_t kParts = Block::kValues / Products::kColumns;
+  // One or two rows run at the speed of memory, which the processor sees coming: only what is needed next.
+  constexpr size_t kAhead = n_rows <= 2 ? 0 : 4096;
   const RowBlocks<n_rows> blocks(x, row);
   Floats sum[n_rows];
   for (Floats& s : sum) s = broadcast(0.0f);
   for (size_t k = 0; k < x.n_columns; k += Block::kValues, block += sizeof(Block) * 16) {
-    if (is_first) fetch_ahead<Block>(block);
     alignas(64) float scales[kScales * 16], mins[kScales * 16];
     F::scales(block, scales, mins);
-    for (size_t part = 0; part * Products::kColumns < Block::kValues; ++part) {
+    for (size_t part = 0; part < kParts; ++part) {
+      if (is_first) fetch_ahead<Block>(block, kAhead, part, kParts);
       Products products(blocks, (k + part * Products::kColumns) / kActivationBlock);
       F::quants(block, part, products);
       const size_t at = part * Products::kSums * 16;

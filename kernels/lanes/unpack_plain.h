@@ -278,9 +278,12 @@ struct LanesQ5_K : FormatInParts<BlockQ5_K, 31, 128, 64> {
 
 struct LanesQ6_K : FormatInParts<BlockQ6_K, 32, 32, 128, 32> {
   static void scales(const uint8_t* panel, float* scales, float*) {
-    const Floats d = halves_of(panel, 208);
-    for (size_t s = 0; s < 16; s += 4) put_signed_products(scales, s, d, words_of(panel, 192, s / 4));
+    const Floats d = halves_of(panel, 0);
+    for (size_t s = 0; s < 16; s += 4) put_signed_products(scales, s, d, words_of(panel, 2, s / 4));
   }
+  /// Where the nibbles and the crumbs of a half begin in a panel.
+  static constexpr size_t nibbles_of(size_t half) { return 18 + 96 * half; }
+  static constexpr size_t crumbs_of(size_t half) { return nibbles_of(half) + 64; }
   /// Crumb c of 4 of units u of a half belongs to nibbles of its units u (c = 0, 2: low, high) or u + 8 (1,
   /// 3). A wide part is a half, a narrow one a crumb of it.
   template <class Codes>
@@ -288,8 +291,8 @@ struct LanesQ6_K : FormatInParts<BlockQ6_K, 32, 32, 128, 32> {
     if constexpr (Codes::kColumns == 32) return quarter(panel, part, to);
 #pragma GCC unroll 8
     for (size_t u = 0; u < 8; ++u) {
-      const Ints near = words_of(panel, 0, 16 * part + u), far = words_of(panel, 0, 16 * part + 8 + u);
-      const Ints crumbs = words_of(panel, 128, 8 * part + u);
+      const Ints near = words_of(panel, nibbles_of(part), u), far = words_of(panel, nibbles_of(part), 8 + u);
+      const Ints crumbs = words_of(panel, crumbs_of(part), u);
       to.put(u, to.centred(either(low_nibbles(near), mask_bytes(shift_left<4>(crumbs), 48))));
       to.put(u + 8, to.centred(either(low_nibbles(far), mask_bytes(shift_left<2>(crumbs), 48))));
       to.put(u + 16, to.centred(either(high_nibbles(near), mask_bytes(crumbs, 48))));
@@ -303,8 +306,8 @@ struct LanesQ6_K : FormatInParts<BlockQ6_K, 32, 32, 128, 32> {
     const Ints by_crumb = splat_word(static_cast<int32_t>(c * 2));
 #pragma GCC unroll 8
     for (size_t u = 0; u < 8; ++u) {
-      const Ints nibbles = shift_right_each(words_of(panel, 0, 16 * half + c % 2 * 8 + u), by_nibble);
-      const Ints crumbs = shift_left<4>(shift_right_each(words_of(panel, 128, 8 * half + u), by_crumb));
+      const Ints nibbles = shift_right_each(words_of(panel, nibbles_of(half), c % 2 * 8 + u), by_nibble);
+      const Ints crumbs = shift_left<4>(shift_right_each(words_of(panel, crumbs_of(half), u), by_crumb));
       to.put(u, to.centred(either(low_nibbles(nibbles), mask_bytes(crumbs, 48))));
     }
   }
