@@ -281,22 +281,28 @@ struct LanesQ6_K : FormatInParts<BlockQ6_K, 32, 32, 128, 32> {
     const Floats d = halves_of(panel, 0);
     for (size_t s = 0; s < 16; s += 4) put_signed_products(scales, s, d, words_of(panel, 2, s / 4));
   }
-  /// Where the nibbles and the crumbs of a half begin in a panel.
-  static constexpr size_t nibbles_of(size_t half) { return 18 + 96 * half; }
-  static constexpr size_t crumbs_of(size_t half) { return nibbles_of(half) + 64; }
+  /// Where the crumbs and the nibbles of a half begin in a panel.
+  static constexpr size_t crumbs_of(size_t half) { return 18 + 96 * half; }
+  static constexpr size_t nibbles_of(size_t half) { return crumbs_of(half) + 32; }
   /// Crumb c of 4 of units u of a half belongs to nibbles of its units u (c = 0, 2: low, high) or u + 8 (1,
-  /// 3). A wide part is a half, a narrow one a crumb of it.
+  /// 3). A wide part is a half, read from its first byte to its last; a narrow one is a crumb of it.
   template <class Codes>
   static void quants(const uint8_t* panel, size_t part, Codes& to) {
     if constexpr (Codes::kColumns == 32) return quarter(panel, part, to);
+    Ints crumbs[8];
+#pragma GCC unroll 8
+    for (size_t u = 0; u < 8; ++u) crumbs[u] = words_of(panel, crumbs_of(part), u);
 #pragma GCC unroll 8
     for (size_t u = 0; u < 8; ++u) {
-      const Ints near = words_of(panel, nibbles_of(part), u), far = words_of(panel, nibbles_of(part), 8 + u);
-      const Ints crumbs = words_of(panel, crumbs_of(part), u);
-      to.put(u, to.centred(either(low_nibbles(near), mask_bytes(shift_left<4>(crumbs), 48))));
-      to.put(u + 8, to.centred(either(low_nibbles(far), mask_bytes(shift_left<2>(crumbs), 48))));
-      to.put(u + 16, to.centred(either(high_nibbles(near), mask_bytes(crumbs, 48))));
-      to.put(u + 24, to.centred(either(high_nibbles(far), mask_bytes(shift_right<2>(crumbs), 48))));
+      const Ints near = words_of(panel, nibbles_of(part), u);
+      to.put(u, to.centred(either(low_nibbles(near), mask_bytes(shift_left<4>(crumbs[u]), 48))));
+      to.put(u + 16, to.centred(either(high_nibbles(near), mask_bytes(crumbs[u], 48))));
+    }
+#pragma GCC unroll 8
+    for (size_t u = 0; u < 8; ++u) {
+      const Ints far = words_of(panel, nibbles_of(part), 8 + u);
+      to.put(u + 8, to.centred(either(low_nibbles(far), mask_bytes(shift_left<2>(crumbs[u]), 48))));
+      to.put(u + 24, to.centred(either(high_nibbles(far), mask_bytes(shift_right<2>(crumbs[u]), 48))));
     }
   }
   template <class Codes>
