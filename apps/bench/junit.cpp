@@ -22,7 +22,7 @@ std::string test_case(const SpeedRow& row) {
   text += property("type", row.type) + property("isa", isa_name());
   text += property("median_tps", fmt::format("{:.4f}", stats.median));
   text += property("mad", fmt::format("{:.4f}", stats.deviation));
-  text += property("pct_of_limit", fmt::format("{:.2f}", 100 * stats.median / row.limit_tps));
+  text += property("pct_of_limit", fmt::format("{:.2f}", 100 * row.share()));
   if (row.before) text += property("baseline_tps", fmt::format("{:.4f}", row.before->median));
   text += "    </properties>\n";
   if (row.slowed)

@@ -21,7 +21,7 @@ constexpr std::string_view kStyle =
     "svg text{fill:currentColor}.bar{fill:#3b82f6}.slow{fill:#dc2626}"
     ".grid{stroke:currentColor;stroke-opacity:.2}.whisker{stroke:currentColor;stroke-width:1.5}";
 
-double share(const SpeedRow& row, double rate) { return row.limit_tps > 0 ? rate / row.limit_tps : 0; }
+double share(const SpeedRow& row, double rate) { return rate / row.limit_tps(); }
 
 std::string label_of(const SpeedRow& row) {
   return fmt::format("{}, {} thread{}", row.test.name(), row.test.threads, row.test.threads == 1 ? "" : "s");

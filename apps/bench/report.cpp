@@ -41,7 +41,7 @@ Cells cells_of(const std::vector<SpeedRow>& rows) {
                                      isa_name(),
                                      fmt::format("{:.2f}", stats.median),
                                      fmt::format("{:.2f}", stats.deviation),
-                                     fmt::format("{:.1f}", 100 * stats.median / row.limit_tps)};
+                                     fmt::format("{:.1f}", 100 * row.share())};
     if (has_versus) {
       const std::vector<double> pairs = ratios(row);
       line.push_back(pairs.empty() ? "-" : fmt::format("{:.2f}", stats_of(row.versus).median));
@@ -98,11 +98,10 @@ std::string as_csv(const Cells& cells) {
 
 OrderedJson SpeedRow::json() const {
   const Stats s = stats();
-  OrderedJson row = {
-      {"test", test.name()},    {"model", model},          {"type", type},
-      {"bytes", bytes},         {"threads", test.threads}, {"isa", isa_name()},
-      {"samples_tps", samples}, {"median_tps", s.median},  {"min", s.least},
-      {"max", s.most},          {"mad", s.deviation},      {"pct_of_limit", 100 * s.median / limit_tps}};
+  OrderedJson row = {{"test", test.name()},    {"model", model},          {"type", type},
+                     {"bytes", bytes},         {"threads", test.threads}, {"isa", isa_name()},
+                     {"samples_tps", samples}, {"median_tps", s.median},  {"min", s.least},
+                     {"max", s.most},          {"mad", s.deviation},      {"pct_of_limit", 100 * share()}};
   if (!versus.empty()) {
     row["versus_tps"] = versus;
     row["ratios"] = ratios(*this);

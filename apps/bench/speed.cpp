@@ -30,33 +30,16 @@ std::vector<SpeedTest> plan_tests(const SpeedOptions& options, const cli::Common
   return tests;
 }
 
-/// Pools by number of threads, with the limits measured on each.
+/// Pools by number of threads.
 struct Pools {
-  struct Entry {
-    std::unique_ptr<ThreadPool> pool;
-    MachineLimits limits;
-  };
-  std::map<int, Entry> entries;
+  std::map<int, std::unique_ptr<ThreadPool>> pools;
 
-  Entry& get(int n_threads) {
-    Entry& entry = entries[n_threads];
-    if (!entry.pool) {
-      entry.pool = std::make_unique<ThreadPool>(n_threads);
-      entry.limits = measure_limits(*entry.pool);
-    }
-    return entry;
+  ThreadPool& get(int n_threads) {
+    std::unique_ptr<ThreadPool>& pool = pools[n_threads];
+    if (!pool) pool = std::make_unique<ThreadPool>(n_threads);
+    return *pool;
   }
 };
-
-void remeasure(Pools& pools) {
-  for (auto& [n_threads, entry] : pools.entries) {
-    const MachineLimits again = measure_limits(*entry.pool);
-    entry.limits.read_bytes_per_second =
-        std::max(entry.limits.read_bytes_per_second, again.read_bytes_per_second);
-    entry.limits.integer_operations_per_second =
-        std::max(entry.limits.integer_operations_per_second, again.integer_operations_per_second);
-  }
-}
 
 /// Our samples and, where there is another program, its samples of the same tests, run in turn.
 std::vector<SpeedRow> measure(const std::string& model, const SpeedOptions& options, kv::KvFormat kv_format,
@@ -71,11 +54,14 @@ std::vector<SpeedRow> measure(const std::string& model, const SpeedOptions& opti
     row.model = subject.name();
     row.type = subject.type();
     row.bytes = subject.file_bytes();
-    subject.run(test, *pools.get(test.threads).pool);  // warm-up: memory, caches, clocks
+    subject.run(test, pools.get(test.threads));  // warm-up: memory, caches, clocks
   }
   const bool alternates = !options.versus.empty();
+  // The machine is measured beside every sample: what it can do changes with what else runs on it.
   const auto sample = [&](SpeedRow& row) {
-    row.samples.push_back(subject.run(row.test, *pools.get(row.test.threads).pool));
+    ThreadPool& pool = pools.get(row.test.threads);
+    row.samples.push_back(subject.run(row.test, pool));
+    row.shares.push_back(row.samples.back() / subject.limit(row.test, measure_limits(pool)));
   };
   if (!alternates)
     for (SpeedRow& row : rows)
@@ -84,8 +70,6 @@ std::vector<SpeedRow> measure(const std::string& model, const SpeedOptions& opti
     for (SpeedRow& row : rows) sample(row);
     add_versus(options.versus, rows);
   }
-  remeasure(pools);
-  for (SpeedRow& row : rows) row.limit_tps = subject.limit(row.test, pools.get(row.test.threads).limits);
   return rows;
 }
 

@@ -49,11 +49,13 @@ struct SpeedRow {
   std::string model, type;
   uint64_t bytes = 0;           ///< of the model file
   std::vector<double> samples;  ///< tokens a second
-  double limit_tps = 0;         ///< what the machine's limits allow
+  std::vector<double> shares;   ///< of what the machine's limits allowed beside each sample
   std::vector<double> versus;   ///< the other program's samples, where it was asked
   std::optional<Stats> before;  ///< in the baseline, where it has this test
   bool slowed = false;          ///< against the baseline, by more than was allowed
   Stats stats() const { return stats_of(samples); }
+  double share() const { return stats_of(shares).median; }
+  double limit_tps() const { return stats().median / share(); }
   double change_percent() const { return 100 * (stats().median / before->median - 1); }
   OrderedJson json() const;
 };

@@ -1,10 +1,16 @@
 #include "bench/limits.h"
 
+#include "bench/stats.h"
 #include "kernels/kernels.h"
+
+#include <sys/mman.h>
 
 #include <algorithm>
 #include <atomic>
 #include <chrono>
+#include <cstdlib>
+#include <memory>
+#include <new>
 #include <vector>
 
 namespace ruvllm::bench {
@@ -15,20 +21,35 @@ using Clock = std::chrono::steady_clock;
 // Far more than any cache, in parts that are read in turn.
 constexpr size_t kPartBytes = size_t{1} << 20;
 constexpr size_t kParts = 192;
-constexpr int kReadRuns = 8;
+constexpr size_t kHugePage = size_t{2} << 20;
+constexpr int kReadRuns = 5;
 constexpr size_t kProductSteps = 200'000;
-constexpr int kProductRuns = 12;
+constexpr int kProductRuns = 5;
 
-/// The shortest time of n runs, in seconds.
+/// The time of a run, in seconds: the median of n, as of everything that is compared with it.
 template <typename Run>
-double shortest(int n, Run run) {
-  double best = 1e9;
+double median_time(int n, Run run) {
+  std::vector<double> times;
   for (int i = 0; i < n; ++i) {
     const auto start = Clock::now();
     run();
-    best = std::min(best, std::chrono::duration<double>(Clock::now() - start).count());
+    times.push_back(std::chrono::duration<double>(Clock::now() - start).count());
   }
-  return best;
+  return stats_of(times).median;
+}
+
+struct Free {
+  void operator()(std::byte* memory) const { free(memory); }
+};
+using Memory = std::unique_ptr<std::byte[], Free>;
+
+/// In huge pages where the system has them, as weights are.
+Memory allocate(size_t n_bytes) {
+  Memory memory(static_cast<std::byte*>(std::aligned_alloc(kHugePage, n_bytes)));
+  if (!memory) throw std::bad_alloc();
+  madvise(memory.get(), n_bytes, MADV_HUGEPAGE);  // only a wish
+  std::fill_n(memory.get(), n_bytes, std::byte{1});
+  return memory;
 }
 
 }  // namespace
@@ -38,17 +59,16 @@ MachineLimits measure_limits(ThreadPool& pool) {
   std::atomic<int32_t> seen = 0;
   MachineLimits limits;
 
-  std::vector<uint64_t> memory(kParts * kPartBytes / sizeof(uint64_t), 1);
-  const double reading = shortest(kReadRuns, [&] {
-    pool.for_each_tile(kParts, [&](size_t part, int) {
-      seen += set.read_memory(&memory[part * (kPartBytes / sizeof(uint64_t))], kPartBytes);
-    });
+  const Memory memory = allocate(kParts * kPartBytes);
+  const double reading = median_time(kReadRuns, [&] {
+    pool.for_each_tile(
+        kParts, [&](size_t part, int) { seen += set.read_memory(&memory[part * kPartBytes], kPartBytes); });
   });
   limits.read_bytes_per_second = static_cast<double>(kParts * kPartBytes) / reading;
 
   const size_t n_threads = static_cast<size_t>(pool.n_threads());
   std::vector<size_t> n_operations(n_threads);
-  const double multiplying = shortest(kProductRuns, [&] {
+  const double multiplying = median_time(kProductRuns, [&] {
     pool.for_each_tile(n_threads, [&](size_t tile, int) {
       seen += set.multiply_integers(kProductSteps, &n_operations[tile]);
     });

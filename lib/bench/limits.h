@@ -11,7 +11,8 @@ struct MachineLimits {
   double integer_operations_per_second = 0;  ///< additions and multiplications of int8 products
 };
 
-/// The best of a few short runs of the active kernels on all threads of the pool: about a third of a second.
+/// Medians of a few short runs of the active kernels on all threads of the pool: about a fifth of a second.
+/// Throws std::bad_alloc where 192 MiB are not to be had.
 MachineLimits measure_limits(ThreadPool& pool);
 
 }  // namespace ruvllm::bench
