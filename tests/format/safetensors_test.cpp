@@ -196,5 +196,6 @@ TEST_CASE("time is linear in tensors") {
     }
     return best;
   };
-  CHECK(seconds(file(100'000)) / seconds(file(10'000)) < 19);  // quadratic: 100
+  CHECK(seconds(file(100'000)) / seconds(file(10'000)) <
+        40);  // quadratic: 100; linear, and out of the caches: 15
 }
