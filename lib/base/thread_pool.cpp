@@ -1,6 +1,9 @@
 #include "base/thread_pool.h"
 
+#include "base/courtesy.h"
 #include "base/error.h"
+
+#include <sched.h>
 
 #include <algorithm>
 #include <chrono>
@@ -25,15 +28,21 @@ constexpr uint64_t kInsideMask = 0xFFFF;
 constexpr uint64_t kOpen = 1u << 16;
 constexpr int kGenerationShift = 17;
 
+using Clock = std::chrono::steady_clock;
+
+// Where the caller of a job was stopped this recently, all cores are wanted by others, and giving more of
+// them away would not help.
+constexpr auto kCallerStopped = std::chrono::milliseconds(50);
+
 template <typename Condition>
 bool spin_until(Condition condition) {
-  const auto deadline = std::chrono::steady_clock::now() + kSpinTime;
+  const auto deadline = Clock::now() + kSpinTime;
   for (;;) {
     for (int i = 0; i < 64; ++i) {
       if (condition()) return true;
       pause();
     }
-    if (std::chrono::steady_clock::now() > deadline) return condition();
+    if (Clock::now() > deadline) return condition();
   }
 }
 
@@ -72,7 +81,7 @@ void ThreadPool::run(size_t n_tiles, Function function, void* context) {
     { const std::lock_guard lock(mutex_); }
     wake_.notify_all();
   }
-  take_tiles(0);
+  take_tiles(0, caller_);
   gate_.fetch_and(~kOpen);
   const auto is_empty = [this] { return (gate_.load(std::memory_order_acquire) & kInsideMask) == 0; };
   if (!spin_until(is_empty)) {
@@ -82,8 +91,9 @@ void ThreadPool::run(size_t n_tiles, Function function, void* context) {
   if (failure_) std::rethrow_exception(failure_);
 }
 
-void ThreadPool::take_tiles(int worker) {
-  for (;;) {
+void ThreadPool::take_tiles(int worker, Courtesy& courtesy) {
+  auto begin = Clock::now();
+  while (!is_offer_due(worker, courtesy, begin)) {
     const size_t tile = next_tile_.fetch_add(1, std::memory_order_relaxed);
     if (tile >= n_tiles_) return;
     try {
@@ -93,11 +103,20 @@ void ThreadPool::take_tiles(int worker) {
       if (!failure_) failure_ = std::current_exception();
       next_tile_.store(n_tiles_, std::memory_order_relaxed);
     }
+    const auto end = Clock::now();
+    if (courtesy.took(begin, end) && worker == 0) caller_stopped_.store(end, std::memory_order_relaxed);
+    begin = end;
   }
+}
+
+bool ThreadPool::is_offer_due(int worker, const Courtesy& courtesy, Clock::time_point now) const {
+  return worker != 0 && courtesy.is_due(now) &&
+         now - caller_stopped_.load(std::memory_order_relaxed) > kCallerStopped;
 }
 
 void ThreadPool::work(int worker) {
   uint64_t seen = 0;
+  Courtesy courtesy;
   const auto generation = [this] { return gate_.load() >> kGenerationShift; };
   for (;;) {
     if (!spin_until([&] { return generation() != seen; })) {
@@ -114,11 +133,15 @@ void ThreadPool::work(int worker) {
     }
     if (!(gate & kOpen) || gate >> kGenerationShift != seen)
       continue;  // too late: the others finished without us
-    take_tiles(worker);
+    take_tiles(worker, courtesy);
     const uint64_t left = gate_.fetch_sub(1, std::memory_order_acq_rel) - 1;
     if (!(left & kOpen) && (left & kInsideMask) == 0) {
       { const std::lock_guard lock(mutex_); }
       done_.notify_one();
+    }
+    if (const auto before = Clock::now(); is_offer_due(worker, courtesy, before)) {
+      sched_yield();
+      courtesy.was_offered(before, Clock::now());
     }
   }
 }

@@ -4,7 +4,10 @@
 // tests/base/thread_pool_test.cpp.
 #pragma once
 
+#include "base/courtesy.h"
+
 #include <atomic>
+#include <chrono>
 #include <condition_variable>
 #include <cstddef>
 #include <cstdint>
@@ -43,7 +46,8 @@ class ThreadPool {
 
   void run(size_t n_tiles, Function function, void* context);
   void work(int worker);
-  void take_tiles(int worker);
+  void take_tiles(int worker, Courtesy& courtesy);
+  bool is_offer_due(int worker, const Courtesy& courtesy, Courtesy::Time now) const;
 
   // The job in progress: written by run() while the gate is shut and empty, read by workers inside it.
   Function function_ = nullptr;
@@ -60,6 +64,8 @@ class ThreadPool {
   std::mutex mutex_;
   std::condition_variable wake_;
   std::condition_variable done_;
+  Courtesy caller_;                               ///< only told, never asked: there is nobody to wait for
+  std::atomic<Courtesy::Time> caller_stopped_{};  ///< when the scheduler last did
   std::vector<std::thread> workers_;
 };
 
