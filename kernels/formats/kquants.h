@@ -14,7 +14,7 @@ namespace ruvllm::kernels {
 struct BlockQ2_K {
   static constexpr int kValues = 256, kSubBlock = 16;
   static constexpr bool kHasMin = true;
-  static constexpr Field fields[] = {{0, 4, 4}, {16, 4, 16}, {80, 2, 2}};
+  static constexpr Field fields[] = {{80, 2, 2}, {0, 4, 4}, {16, 4, 16}};
   uint8_t scales[16];
   uint8_t qs[64];
   uint16_t d;
@@ -29,7 +29,7 @@ struct BlockQ2_K {
 struct BlockQ3_K {
   static constexpr int kValues = 256, kSubBlock = 16;
   static constexpr bool kHasMin = false;
-  static constexpr Field fields[] = {{0, 4, 8}, {32, 4, 16}, {96, 4, 3}, {108, 2, 1}};
+  static constexpr Field fields[] = {{108, 2, 1}, {96, 4, 3}, {0, 4, 8}, {32, 4, 16}};
   uint8_t hmask[32];
   uint8_t qs[64];
   uint8_t scales[12];

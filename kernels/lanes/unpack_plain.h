@@ -172,48 +172,46 @@ struct LanesQ8_0 : FormatInParts<BlockQ8_0, 128, 128, 32> {
 
 // ----------------------------------------------------------------------------------------------- K formats
 
-/// The crumbs of 8 units, through finish(crumb, unit, number of crumb): byte j of 32 of a half of 128 values
-/// holds values j, j + 32, j + 64, j + 96. A wide part is a half, a narrow one a crumb of it.
+/// The crumbs of 8 units, each through finish(): byte j of 32 of a half of 128 values holds values j, j + 32,
+/// j + 64, j + 96. A wide part is a half, a narrow one a crumb of it.
 template <class Codes, class Finish>
 inline void unpack_crumbs(const uint8_t* panel, size_t offset, size_t part, Codes& to, Finish finish) {
   if constexpr (Codes::kColumns == 32) {
     const Ints by = splat_word(static_cast<int32_t>(2 * (part % 4)));
 #pragma GCC unroll 8
-    for (size_t u = 0; u < 8; ++u) {
-      const Ints q = words_of(panel, offset, part / 4 * 8 + u);
-      to.put(u, finish(mask_bytes(shift_right_each(q, by), 3), u, part));
-    }
+    for (size_t u = 0; u < 8; ++u)
+      to.put(u, finish(mask_bytes(shift_right_each(words_of(panel, offset, part / 4 * 8 + u), by), 3)));
   } else {
 #pragma GCC unroll 8
     for (size_t u = 0; u < 8; ++u) {
       const Ints q = words_of(panel, offset, 8 * part + u);
-      to.put(u, finish(mask_bytes(q, 3), u, 4 * part));
-      to.put(u + 8, finish(mask_bytes(shift_right<2>(q), 3), u, 4 * part + 1));
-      to.put(u + 16, finish(mask_bytes(shift_right<4>(q), 3), u, 4 * part + 2));
-      to.put(u + 24, finish(mask_bytes(shift_right<6>(q), 3), u, 4 * part + 3));
+      to.put(u, finish(mask_bytes(q, 3)));
+      to.put(u + 8, finish(mask_bytes(shift_right<2>(q), 3)));
+      to.put(u + 16, finish(mask_bytes(shift_right<4>(q), 3)));
+      to.put(u + 24, finish(mask_bytes(shift_right<6>(q), 3)));
     }
   }
 }
 
 struct LanesQ2_K : FormatInParts<BlockQ2_K, 3, 128, 128, 32> {
   static void scales(const uint8_t* panel, float* scales, float* mins) {
-    const Floats d = halves_of(panel, 80), negative_dmin = negated(halves_of(panel, 82));
+    const Floats d = halves_of(panel, 0), negative_dmin = negated(halves_of(panel, 2));
     for (size_t s = 0; s < 16; s += 4) {
-      const Ints packed = words_of(panel, 0, s / 4);
+      const Ints packed = words_of(panel, 4, s / 4);
       put_products(scales, s, d, low_nibbles(packed));
       put_products(mins, s, negative_dmin, high_nibbles(packed));
     }
   }
   template <class Codes>
   static void quants(const uint8_t* panel, size_t part, Codes& to) {
-    unpack_crumbs(panel, 16, part, to, [](Ints q, size_t, size_t) { return q; });
+    unpack_crumbs(panel, 20, part, to, [](Ints q) { return q; });
   }
 };
 
 struct LanesQ3_K : FormatInParts<BlockQ3_K, 4, 4, 128, 32> {
   static void scales(const uint8_t* panel, float* scales, float*) {
-    const Floats d = halves_of(panel, 108);
-    const Ints even = words_of(panel, 96, 0), odd = words_of(panel, 96, 1), high = words_of(panel, 96, 2);
+    const Floats d = halves_of(panel, 0);
+    const Ints even = words_of(panel, 2, 0), odd = words_of(panel, 2, 1), high = words_of(panel, 2, 2);
     const auto put_scales = [&](size_t s, Ints low, Ints two_bits) {
       put_signed_products(scales, s, d, add_bytes(either(low, shift_left<4>(two_bits)), splat_byte(-32)));
     };
@@ -222,14 +220,32 @@ struct LanesQ3_K : FormatInParts<BlockQ3_K, 4, 4, 128, 32> {
     put_scales(8, high_nibbles(even), mask_bytes(shift_right<4>(high), 3));
     put_scales(12, high_nibbles(odd), mask_bytes(shift_right<6>(high), 3));
   }
-  /// Bit `crumb` of 8 of a byte is the third bit of its quant.
+  /// Where third bits and crumbs begin in a panel. Bit c of 8 of a byte is the third bit of crumb c.
+  static constexpr size_t kThirds = 14, kCrumbs = 46;
   template <class Codes>
   static void quants(const uint8_t* panel, size_t part, Codes& to) {
-    unpack_crumbs(panel, 32, part, to, [&](Ints q, size_t u, size_t crumb) {
-      const Ints by = splat_word(static_cast<int32_t>(crumb));
-      const Ints third = shift_left<2>(shift_right_each(words_of(panel, 0, u), by));
-      return to.centred(either(q, mask_bytes(third, 4)));
-    });
+    const auto put = [&](size_t group, Ints crumbs, Ints thirds) {
+      to.put(group, to.centred(either(mask_bytes(crumbs, 3), mask_bytes(thirds, 4))));
+    };
+    if constexpr (Codes::kColumns == 32) {
+      const Ints by_crumb = splat_word(static_cast<int32_t>(2 * (part % 4)));
+      const Ints by_bit = splat_word(static_cast<int32_t>(part));
+#pragma GCC unroll 8
+      for (size_t u = 0; u < 8; ++u)
+        put(u, shift_right_each(words_of(panel, kCrumbs, part / 4 * 8 + u), by_crumb),
+            shift_left<2>(shift_right_each(words_of(panel, kThirds, u), by_bit)));
+    } else {
+      const Ints by = splat_word(static_cast<int32_t>(4 * part));
+#pragma GCC unroll 8
+      for (size_t u = 0; u < 8; ++u) {
+        const Ints q = words_of(panel, kCrumbs, 8 * part + u);
+        const Ints bits = shift_right_each(words_of(panel, kThirds, u), by);
+        put(u, q, shift_left<2>(bits));
+        put(u + 8, shift_right<2>(q), shift_left<1>(bits));
+        put(u + 16, shift_right<4>(q), bits);
+        put(u + 24, shift_right<6>(q), shift_right<1>(bits));
+      }
+    }
   }
 };
 
@@ -362,7 +378,7 @@ struct LanesTQ2_0 : FormatInParts<BlockTQ2_0, 1, 1, 128, 32> {
   }
   template <class Codes>
   static void quants(const uint8_t* panel, size_t part, Codes& to) {
-    unpack_crumbs(panel, 0, part, to, [&](Ints q, size_t, size_t) { return to.centred(q); });
+    unpack_crumbs(panel, 0, part, to, [&](Ints q) { return to.centred(q); });
   }
 };
 
