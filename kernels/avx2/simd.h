@@ -35,6 +35,7 @@ constexpr size_t kSliceRows = 6;
 constexpr int kFloatPanels = 2;
 constexpr int kFloatRows = 2;
 /// Bytes are multiplied as magnitude times signed activation (see Dot), so codes are the quants themselves.
+constexpr bool kHasBooks = false;
 constexpr bool kUnsignedCodes = false;
 
 template <class Function>

@@ -122,6 +122,18 @@ inline Ints value_where_bit(Ints words, int first, int value) {
 inline Ints negate_where_bit(Ints bytes, Ints words, int first) {
   return _mm512_mask_sub_epi8(bytes, bits_to_bytes(words, first), _mm512_setzero_si512(), bytes);
 }
+/// table[n] for the number n < n_halves in each half of a word: a code book held in registers.
+constexpr bool kHasBooks = true;
+template <size_t n_halves>
+inline Ints look_up_halves(const uint16_t* table, Ints numbers) {
+  if constexpr (n_halves == 64) {
+    return _mm512_permutex2var_epi16(load_ints(table), numbers, load_ints(table + 32));
+  } else {
+    const __mmask32 is_high = _mm512_test_epi16_mask(numbers, _mm512_set1_epi16(n_halves / 2));
+    return _mm512_mask_blend_epi16(is_high, look_up_halves<n_halves / 2>(table, numbers),
+                                   look_up_halves<n_halves / 2>(table + n_halves / 2, numbers));
+  }
+}
 /// Words at `base` + offset.
 inline Ints gather(const void* base, Ints offsets) { return _mm512_i32gather_epi32(offsets, base, 1); }
 inline Floats to_floats(Ints words) { return _mm512_cvtepi32_ps(words); }

@@ -26,6 +26,19 @@ extern const CodeBook<uint64_t, 1024> kIq2sGrid;
 extern const CodeBook<uint32_t, 256> kIq3xxsGrid;
 extern const CodeBook<uint32_t, 512> kIq3sGrid;
 
+// The same points as the numbers of their levels, for look-ups in registers: where w is a point,
+// t = w | w << 12 has in the low bits of byte j the number of coordinate j, and, of IQ2, above it that of
+// coordinate j + 4.
+extern const CodeBook<uint16_t, 256> kIq2xxsNumbers;
+extern const CodeBook<uint16_t, 512> kIq2xsNumbers;
+extern const CodeBook<uint16_t, 1024> kIq2sNumbers;
+extern const CodeBook<uint16_t, 256> kIq3xxsNumbers;
+extern const CodeBook<uint16_t, 512> kIq3sNumbers;
+// By number, as a table of 16.
+static constexpr int8_t kIq2Levels[16] = {8, 25, 43};
+static constexpr int8_t kIq3xxsLevels[16] = {4, 12, 20, 28, 36, 44, 52, 62};
+static constexpr int8_t kIq3sLevels[16] = {1, 3, 5, 7, 9, 11, 13, 15};
+
 /// The signs of eight values from seven bits: the eighth makes the number of minuses even.
 RUVLLM_KERNEL_INLINE uint8_t even_signs(uint32_t seven_bits) {
   const uint32_t folded = seven_bits ^ (seven_bits >> 4);

@@ -121,7 +121,11 @@ inline void stream_rows(size_t n, const uint8_t* panel, const Activations& x, si
 /// Most rows for which a stream is faster than tiles. None where a format has no stream.
 template <class F>
 constexpr size_t most_streamed() {
-  if constexpr (requires { F::kZero; }) return F::Block::kSubBlock == 32 ? kStreamRows : kStreamRowsBy16;
+  if constexpr (requires { F::kZero; }) {
+    const size_t most = F::Block::kSubBlock == 32 ? kStreamRows : kStreamRowsBy16;
+    if constexpr (requires { F::kIsCostly; }) return most < kSliceRows ? most : kSliceRows;
+    return most;
+  }
   return 0;
 }
 template <class F>

@@ -1,5 +1,6 @@
-// Panels of the IQ formats to codes: points of code books, gathered for 16 rows at once, and their signs or
-// shifts. What codes, scales and panels are: unpack_plain.h. What the formats mean: formats/iquants.h.
+// Panels of the IQ formats to codes: points of code books, looked up in registers or gathered for 16 rows at
+// once, and their signs or shifts. What codes, scales and panels are: unpack_plain.h. What the formats mean:
+// formats/iquants.h.
 #pragma once
 
 #include "kernels/formats/iquants.h"
@@ -15,13 +16,73 @@ inline Ints with_parity(Ints seven_bits) {
   return either(seven_bits, shift_left<7>(odd));
 }
 
-/// Two groups of 4 columns: a point of a grid of 8 bytes, negated where `signs` (8 bits) says so.
-inline void put_point(uint8_t* codes, size_t group, const void* grid, Ints number, Ints signs) {
+inline Ints low_halves(Ints words) { return both(words, splat_word(0xFFFF)); }
+
+/// Groups group and group + 1 of 4 columns: a point of a grid of 8 bytes, negated where `signs` (8 bits) says
+/// so.
+template <class Codes>
+inline void put_point(Codes& to, size_t group, const void* grid, Ints number, Ints signs) {
   const Ints offset = shift_left<3>(number);
-  put(codes, group, codes_from_signed(negate_where_bit(gather(grid, offset), signs, 0)));
-  put(codes, group + 1,
-      codes_from_signed(negate_where_bit(gather(static_cast<const char*>(grid) + 4, offset), signs, 4)));
+  to.put(group, codes_from_signed(negate_where_bit(gather(grid, offset), signs, 0)));
+  to.put(group + 1,
+         codes_from_signed(negate_where_bit(gather(static_cast<const char*>(grid) + 4, offset), signs, 4)));
 }
+
+/// The same of a point as the numbers of its levels.
+template <class Codes>
+inline void put_numbered_point(Codes& to, size_t group, Ints levels, Ints point, Ints signs) {
+  const Ints numbers = either(point, shift_left<12>(point));
+  to.put(group, codes_from_signed(negate_where_bit(look_up(levels, mask_bytes(numbers, 3)), signs, 0)));
+  to.put(group + 1, codes_from_signed(
+                        negate_where_bit(look_up(levels, mask_bytes(shift_right<2>(numbers), 3)), signs, 4)));
+}
+
+/// Two points of IQ2: that of the low halves of `numbers` as groups `low` and low + 1, that of the high
+/// halves as groups `high` and high + 1.
+template <size_t n_points, class Codes>
+inline void put_points(Codes& to, size_t low, size_t high, const CodeBook<uint64_t, n_points>& grid,
+                       const CodeBook<uint16_t, n_points>& book, Ints numbers, Ints low_signs,
+                       Ints high_signs) {
+  if constexpr (kHasBooks) {
+    const Ints levels = load_table(kIq2Levels), points = look_up_halves<n_points>(book.points, numbers);
+    put_numbered_point(to, low, levels, low_halves(points), low_signs);
+    put_numbered_point(to, high, levels, shift_right<16>(points), high_signs);
+  } else {
+    put_point(to, low, grid.points, low_halves(numbers), low_signs);
+    put_point(to, high, grid.points, shift_right<16>(numbers), high_signs);
+  }
+}
+
+/// Two points of IQ3, of 4 columns each, as groups `low` and `high`; their signs begin at bit `first`.
+template <size_t n_points, class Codes>
+inline void put_small_points(Codes& to, size_t low, size_t high, const CodeBook<uint32_t, n_points>& grid,
+                             const CodeBook<uint16_t, n_points>& book, const int8_t* levels, Ints numbers,
+                             Ints low_signs, Ints high_signs, int first) {
+  const auto put = [&](size_t group, Ints point, Ints signs) {
+    to.put(group, codes_from_signed(first == 0 ? negate_where_bit(point, signs, 0)
+                                               : negate_where_bit(point, signs, 4)));
+  };
+  if constexpr (kHasBooks) {
+    const Ints table = load_table(levels), points = look_up_halves<n_points>(book.points, numbers);
+    const auto levels_of = [&](Ints point) {
+      return look_up(table, mask_bytes(either(point, shift_left<12>(point)), 7));
+    };
+    put(low, levels_of(low_halves(points)), low_signs);
+    put(high, levels_of(shift_right<16>(points)), high_signs);
+  } else {
+    put(low, gather(grid.points, shift_left<2>(low_halves(numbers))), low_signs);
+    put(high, gather(grid.points, shift_left<2>(shift_right<16>(numbers))), high_signs);
+  }
+}
+
+/// A format whose points take so long to look up that no more rows are streamed than one slice has. Its parts
+/// are 32 columns: a word has four numbers, of which the even and the odd ones are looked up together.
+template <class Block, int most>
+struct CodeBookFormat : FormatInParts<Block, most, 128, 32> {
+  static constexpr bool kIsCostly = true;
+};
+inline Ints even_bytes(Ints words) { return both(words, splat_word(0x00FF00FF)); }
+inline Ints odd_bytes(Ints words) { return even_bytes(shift_right<8>(words)); }
 
 /// d * (scale + 1/2) * unit
 inline Floats half_step_scale(Floats d, Ints scale, float unit) {
@@ -36,16 +97,18 @@ inline Ints bits(Ints words, size_t first, int32_t mask) {
   return both(shift_right_each(words, splat_word(static_cast<int32_t>(first))), splat_word(mask));
 }
 
-struct LanesIQ2_XXS : PlainFormat<BlockIQ2_XXS, 43> {
-  static void unpack(const uint8_t* panel, uint8_t* codes, float* scales, float*) {
+struct LanesIQ2_XXS : CodeBookFormat<BlockIQ2_XXS, 43> {
+  static void scales(const uint8_t* panel, float* scales, float*) {
     const Floats d = halves_of(panel, 0);
-    for (size_t s = 0; s < 8; ++s) {
-      const Ints numbers = words_of(panel, 2, 2 * s), rest = words_of(panel, 2, 2 * s + 1);
-      put(scales, s, half_step_scale(d, shift_right<28>(rest), 0.25f));
-      for (size_t k = 0; k < 4; ++k)
-        put_point(codes, 8 * s + 2 * k, kIq2xxsGrid.points, byte_number(numbers, k),
-                  with_parity(bits(rest, 7 * k, 127)));
-    }
+    for (size_t s = 0; s < 8; ++s)
+      put(scales, s, half_step_scale(d, shift_right<28>(words_of(panel, 2, 2 * s + 1)), 0.25f));
+  }
+  template <class Codes>
+  static void quants(const uint8_t* panel, size_t part, Codes& to) {
+    const Ints numbers = words_of(panel, 2, 2 * part), rest = words_of(panel, 2, 2 * part + 1);
+    const auto signs = [&](size_t k) { return with_parity(bits(rest, 7 * k, 127)); };
+    put_points(to, 0, 4, kIq2xxsGrid, kIq2xxsNumbers, even_bytes(numbers), signs(0), signs(2));
+    put_points(to, 2, 6, kIq2xxsGrid, kIq2xxsNumbers, odd_bytes(numbers), signs(1), signs(3));
   }
 };
 
@@ -55,62 +118,85 @@ inline void unpack_nibble_scales(const uint8_t* panel, size_t offset, Floats d, 
     put(scales, s, half_step_scale(d, bits(words_of(panel, offset, s / 8), 4 * (s % 8), 15), 0.25f));
 }
 
-struct LanesIQ2_XS : PlainFormat<BlockIQ2_XS, 43> {
-  static void unpack(const uint8_t* panel, uint8_t* codes, float* scales, float*) {
+struct LanesIQ2_XS : CodeBookFormat<BlockIQ2_XS, 43> {
+  static void scales(const uint8_t* panel, float* scales, float*) {
     unpack_nibble_scales(panel, 66, halves_of(panel, 0), scales);
-    for (size_t k = 0; k < 32; ++k) {
-      const Ints word = words_of(panel, 2, k / 2);
-      put_point(codes, 2 * k, kIq2xsGrid.points, bits(word, k % 2 * 16, 511),
-                with_parity(bits(word, k % 2 * 16 + 9, 127)));
+  }
+  template <class Codes>
+  static void quants(const uint8_t* panel, size_t part, Codes& to) {
+#pragma GCC unroll 2
+    for (size_t u = 0; u < 2; ++u) {
+      const Ints word = words_of(panel, 2, 2 * part + u);
+      put_points(to, 4 * u, 4 * u + 2, kIq2xsGrid, kIq2xsNumbers, both(word, splat_word(0x01FF01FF)),
+                 with_parity(bits(word, 9, 127)), with_parity(shift_right<25>(word)));
     }
   }
 };
 
-struct LanesIQ2_S : PlainFormat<BlockIQ2_S, 43> {
-  static void unpack(const uint8_t* panel, uint8_t* codes, float* scales, float*) {
+struct LanesIQ2_S : CodeBookFormat<BlockIQ2_S, 43> {
+  static void scales(const uint8_t* panel, float* scales, float*) {
     unpack_nibble_scales(panel, 74, halves_of(panel, 0), scales);
-    for (size_t k = 0; k < 32; ++k) {
-      const Ints high = bits(words_of(panel, 66, k / 16), 2 * (k % 16), 3);
-      const Ints number = either(byte_number(words_of(panel, 2, k / 4), k % 4), shift_left<8>(high));
-      put_point(codes, 2 * k, kIq2sGrid.points, number, byte_number(words_of(panel, 34, k / 4), k % 4));
-    }
+  }
+  template <class Codes>
+  static void quants(const uint8_t* panel, size_t part, Codes& to) {
+    const Ints low = words_of(panel, 2, part), signs = words_of(panel, 34, part);
+    const Ints high = byte_number(words_of(panel, 66, part / 4), part % 4);  // two bits for each of four
+    const Ints even =
+        either(shift_left<8>(both(high, splat_word(3))), shift_left<20>(both(high, splat_word(48))));
+    const Ints odd =
+        either(shift_left<6>(both(high, splat_word(12))), shift_left<18>(both(high, splat_word(192))));
+    put_points(to, 0, 4, kIq2sGrid, kIq2sNumbers, either(even_bytes(low), even), signs,
+               shift_right<16>(signs));
+    put_points(to, 2, 6, kIq2sGrid, kIq2sNumbers, either(odd_bytes(low), odd), shift_right<8>(signs),
+               shift_right<24>(signs));
   }
 };
 
-/// One group of 4 columns: a point of a grid of 4 bytes, with four of the sign bits.
-inline void put_small_point(uint8_t* codes, size_t group, const void* grid, Ints number, Ints signs) {
-  const Ints point = gather(grid, shift_left<2>(number));
-  put(codes, group,
-      codes_from_signed(group % 2 == 0 ? negate_where_bit(point, signs, 0)
-                                       : negate_where_bit(point, signs, 4)));
-}
-
-struct LanesIQ3_XXS : PlainFormat<BlockIQ3_XXS, 62> {
-  static void unpack(const uint8_t* panel, uint8_t* codes, float* scales, float*) {
+struct LanesIQ3_XXS : CodeBookFormat<BlockIQ3_XXS, 62> {
+  static void scales(const uint8_t* panel, float* scales, float*) {
     const Floats d = halves_of(panel, 0);
-    for (size_t s = 0; s < 8; ++s) {
-      const Ints rest = words_of(panel, 66, s);
-      put(scales, s, half_step_scale(d, shift_right<28>(rest), 0.5f));
-      for (size_t k = 0; k < 8; ++k) {
-        const Ints number = byte_number(words_of(panel, 2, 2 * s + k / 4), k % 4);
-        put_small_point(codes, 8 * s + k, kIq3xxsGrid.points, number,
-                        with_parity(bits(rest, k / 2 * 7, 127)));
-      }
+    for (size_t s = 0; s < 8; ++s)
+      put(scales, s, half_step_scale(d, shift_right<28>(words_of(panel, 66, s)), 0.5f));
+  }
+  template <class Codes>
+  static void quants(const uint8_t* panel, size_t part, Codes& to) {
+    const Ints rest = words_of(panel, 66, part);
+#pragma GCC unroll 2
+    for (size_t u = 0; u < 2; ++u) {
+      const Ints numbers = words_of(panel, 2, 2 * part + u);
+      const Ints near = with_parity(bits(rest, 14 * u, 127)), far = with_parity(bits(rest, 14 * u + 7, 127));
+      put_small_points(to, 4 * u, 4 * u + 2, kIq3xxsGrid, kIq3xxsNumbers, kIq3xxsLevels, even_bytes(numbers),
+                       near, far, 0);
+      put_small_points(to, 4 * u + 1, 4 * u + 3, kIq3xxsGrid, kIq3xxsNumbers, kIq3xxsLevels,
+                       odd_bytes(numbers), near, far, 4);
     }
   }
 };
 
-struct LanesIQ3_S : PlainFormat<BlockIQ3_S, 15> {
-  static void unpack(const uint8_t* panel, uint8_t* codes, float* scales, float*) {
+struct LanesIQ3_S : CodeBookFormat<BlockIQ3_S, 15> {
+  static void scales(const uint8_t* panel, float* scales, float*) {
     const Floats d = halves_of(panel, 0);
     for (size_t s = 0; s < 8; ++s) {
       const Ints scale = bits(words_of(panel, 106), 4 * s, 15);
       put(scales, s, multiply(d, to_floats(add_words(add_words(scale, scale), splat_word(1)))));
     }
-    for (size_t k = 0; k < 64; ++k) {
-      const Ints high = bits(words_of(panel, 66, k / 32), k % 32, 1);
-      const Ints number = either(byte_number(words_of(panel, 2, k / 4), k % 4), shift_left<8>(high));
-      put_small_point(codes, k, kIq3sGrid.points, number, byte_number(words_of(panel, 74, k / 8), k / 2 % 4));
+  }
+  template <class Codes>
+  static void quants(const uint8_t* panel, size_t part, Codes& to) {
+    const Ints signs = words_of(panel, 74, part);
+    const Ints high = byte_number(words_of(panel, 66, part / 4), part % 4);  // a bit for each of eight
+#pragma GCC unroll 2
+    for (size_t u = 0; u < 2; ++u) {
+      const Ints numbers = words_of(panel, 2, 2 * part + u), ninth = bits(high, 4 * u, 15);
+      const Ints even =
+          either(shift_left<8>(both(ninth, splat_word(1))), shift_left<22>(both(ninth, splat_word(4))));
+      const Ints odd =
+          either(shift_left<7>(both(ninth, splat_word(2))), shift_left<21>(both(ninth, splat_word(8))));
+      const Ints near = bits(signs, 16 * u, 255), far = bits(signs, 16 * u + 8, 255);
+      put_small_points(to, 4 * u, 4 * u + 2, kIq3sGrid, kIq3sNumbers, kIq3sLevels,
+                       either(even_bytes(numbers), even), near, far, 0);
+      put_small_points(to, 4 * u + 1, 4 * u + 3, kIq3sGrid, kIq3sNumbers, kIq3sLevels,
+                       either(odd_bytes(numbers), odd), near, far, 4);
     }
   }
 };

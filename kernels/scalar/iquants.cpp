@@ -9,9 +9,6 @@ namespace {
 // ---------------------------------------------------------------------------------------------- code books
 
 constexpr int8_t kIq1Levels[] = {-1, 0, 1};
-constexpr int8_t kIq2Levels[] = {8, 25, 43};
-constexpr int8_t kIq3xxsLevels[] = {4, 12, 20, 28, 36, 44, 52, 62};
-constexpr int8_t kIq3sLevels[] = {1, 3, 5, 7, 9, 11, 13, 15};
 
 #define GRID(name, dimensions, bits, ...) constexpr uint16_t kPacked##name[] = {__VA_ARGS__};
 #include "kernels/formats/iquants_grid.inc"
@@ -30,6 +27,20 @@ constexpr CodeBook<Word, n_points> expand(const uint16_t (&packed)[n_points], co
   return book;
 }
 
+/// Nibbles 0, 2, 1, 3 of a point are those of bytes 0 .. 3: of each, `bits` bits of every fourth level.
+template <size_t n_points>
+constexpr CodeBook<uint16_t, n_points> number(const uint16_t (&packed)[n_points], int bits) {
+  constexpr int kByteOf[4] = {0, 2, 1, 3};
+  CodeBook<uint16_t, n_points> book{};
+  for (size_t i = 0; i < n_points; ++i)
+    for (int nibble = 0; nibble < 4; ++nibble)
+      for (int j = kByteOf[nibble], shift = 4 * nibble; bits * j < 16; j += 4, shift += bits) {
+        const int level = (packed[i] >> (bits * j)) & ((1 << bits) - 1);
+        book.points[i] = static_cast<uint16_t>(book.points[i] | level << shift);
+      }
+  return book;
+}
+
 }  // namespace
 
 constexpr CodeBook<uint64_t, 2048> kIq1Grid = expand<uint64_t>(kPackedIq1, kIq1Levels, 2);
@@ -38,6 +49,12 @@ constexpr CodeBook<uint64_t, 512> kIq2xsGrid = expand<uint64_t>(kPackedIq2xs, kI
 constexpr CodeBook<uint64_t, 1024> kIq2sGrid = expand<uint64_t>(kPackedIq2s, kIq2Levels, 2);
 constexpr CodeBook<uint32_t, 256> kIq3xxsGrid = expand<uint32_t>(kPackedIq3xxs, kIq3xxsLevels, 3);
 constexpr CodeBook<uint32_t, 512> kIq3sGrid = expand<uint32_t>(kPackedIq3s, kIq3sLevels, 3);
+
+constexpr CodeBook<uint16_t, 256> kIq2xxsNumbers = number(kPackedIq2xxs, 2);
+constexpr CodeBook<uint16_t, 512> kIq2xsNumbers = number(kPackedIq2xs, 2);
+constexpr CodeBook<uint16_t, 1024> kIq2sNumbers = number(kPackedIq2s, 2);
+constexpr CodeBook<uint16_t, 256> kIq3xxsNumbers = number(kPackedIq3xxs, 3);
+constexpr CodeBook<uint16_t, 512> kIq3sNumbers = number(kPackedIq3s, 3);
 
 namespace {
 
