@@ -5,6 +5,7 @@
 #include "hub/digest.h"
 
 #include <algorithm>
+#include <chrono>
 #include <cmath>
 #include <iterator>
 
@@ -116,6 +117,7 @@ class Run {
     std::string_view running;
     while (!trainer_->is_done()) {
       if (cancel) stop();
+      const auto start = std::chrono::steady_clock::now();
       const bool warms_up = trainer_->is_warming_up();
       const std::string_view now = warms_up ? "warm up" : "train";
       if (now != running) phase(running = now);
@@ -123,7 +125,8 @@ class Run {
         quantiser_->set_active(!warms_up);
         if (!warms_up) refresh();
       }
-      const StepReport report = step();
+      StepReport report = step();
+      report.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
       if (observer_.on_step) observer_.on_step(report);
       if (options_.checkpoint_folder && report.step % options_.checkpoint_every == 0) save();
     }

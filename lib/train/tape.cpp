@@ -21,12 +21,19 @@ std::span<T> Arena<T>::take(size_t n_values) {
   }
   const std::span<T> taken(chunks_[chunk_].values.get() + used_, n_values);
   used_ += n_taken;
+  n_taken_ += n_taken;
   return taken;
 }
 
 template <typename T>
 void Arena<T>::clear() {
-  chunk_ = used_ = 0;
+  // One chunk for all that was taken: requests of other sizes than last time would else leave holes in the
+  // chunks there are, and ask for more.
+  if (chunks_.size() > 1) {
+    chunks_.clear();
+    chunks_.push_back({std::make_unique_for_overwrite<T[]>(n_taken_), n_taken_});
+  }
+  chunk_ = used_ = n_taken_ = 0;
 }
 
 template <typename T>

@@ -42,7 +42,8 @@ struct Var {
   uint32_t index = 0;
 };
 
-/// Memory that is handed out front to back and taken back all at once.
+/// Memory that is handed out front to back and taken back all at once. It holds as much as was ever taken
+/// between two clear()s, and no more.
 template <typename T>
 class Arena {
  public:
@@ -57,7 +58,8 @@ class Arena {
   };
   std::vector<Chunk> chunks_;
   size_t chunk_ = 0;
-  size_t used_ = 0;
+  size_t used_ = 0;     ///< of that chunk
+  size_t n_taken_ = 0;  ///< of all, since clear()
 };
 
 /// What one thread of the pool may scribble on inside a tile.

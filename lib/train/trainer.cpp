@@ -135,7 +135,6 @@ void Trainer::add_reasoning(const Batch& batch, Var hidden, Var logits, const Ne
 
 StepReport Trainer::step() {
   RUVLLM_ASSERT(!is_done());
-  const auto start = std::chrono::steady_clock::now();
   StepReport report;
   report.step = step_ + 1;
   report.n_steps = n_steps_;
@@ -168,7 +167,6 @@ StepReport Trainer::step() {
   }
   ++step_;
   last_loss_ = report.loss;
-  report.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   return report;
 }
 

@@ -48,7 +48,7 @@ struct StepReport {
   float learning_rate = 0;
   double gradient_norm = 0;
   uint64_t n_tokens = 0;
-  double seconds = 0;
+  double seconds = 0;  ///< with the quantisation before it; set by run_training()
 };
 
 struct Evaluation {
