@@ -15,7 +15,11 @@
 #include "format/gguf.h"
 #include "hub/push.h"
 
+#include <sys/mman.h>
+#include <unistd.h>
+
 #include <algorithm>
+#include <cerrno>
 #include <filesystem>
 #include <optional>
 #include <string>
@@ -116,13 +120,22 @@ bool hub_has_card(hub::HubClient& client, const hub::RepoRef& ref) {
   return false;
 }
 
-/// A file that is deleted at the end.
-struct TemporaryCard {
-  fs::path path;
-  ~TemporaryCard() {
-    std::error_code ignored;
-    if (!path.empty()) fs::remove(path, ignored);
+/// A file without a name, so that whatever ends this program leaves none behind.
+class CardFile {
+ public:
+  explicit CardFile(const std::string& text) : file_(::memfd_create("README.md", MFD_CLOEXEC)) {
+    if (!file_) throw system_error(errno, "README.md");
+    for (size_t at = 0; at < text.size();) {
+      const ssize_t n_written = ::write(file_.get(), text.data() + at, text.size() - at);
+      if (n_written < 0 && errno != EINTR) throw system_error(errno, "README.md");
+      at += n_written < 0 ? 0 : static_cast<size_t>(n_written);
+    }
   }
+  /// Where it can be opened once more.
+  fs::path path() const { return fmt::format("/proc/self/fd/{}", file_.get()); }
+
+ private:
+  FileDescriptor file_;
 };
 
 class ConsoleObserver : public hub::PushObserver {
@@ -174,12 +187,10 @@ int run(const PushOptions& options, const cli::CommonOptions& common) {
     throw Error(Errc::usage, "neither HOME nor XDG_CACHE_HOME is set, so an upload could not be resumed");
   hub::PushRequest request{ref.repo,        ref.revision,     options.is_private,
                            options.message, std::move(files), own_cache / "push"};
-  TemporaryCard temporary;
+  std::optional<CardFile> card_file;
   if (!card.empty() && !hub_has_card(client, ref)) {
-    fs::create_directories(request.state_folder);
-    temporary.path = request.state_folder / fmt::format("README-{}.md", getpid());
-    write_file_atomically(temporary.path, card);
-    request.files.push_back({temporary.path, safe_name("README.md")});
+    card_file.emplace(card);
+    request.files.push_back({card_file->path(), safe_name("README.md")});
   }
   const hub::PushResult result = [&] {
     ConsoleObserver observer(common, client.settings());

@@ -16,7 +16,6 @@ namespace {
 
 constexpr std::string_view kHomeOfTheHub = "https://huggingface.co";
 constexpr std::chrono::seconds kWaitWorthANote{2};
-constexpr size_t kMaxPages = 2'000;  // of a listing; a page has a thousand files
 
 net::HttpRequest get(net::Url url) {
   net::HttpRequest request;
@@ -185,7 +184,7 @@ Listing HubClient::list(const RepoId& repo, const Commit& commit) {
     const auto link = page.headers.find("link");
     const std::optional<std::string> next = link ? next_link(*link) : std::nullopt;
     if (!next) break;
-    if (seen.size() == kMaxPages)
+    if (seen.size() == limits::kHubListingPages)
       throw Error(Errc::network, "the hub's listing of {} has more than {} pages", repo.text(), seen.size());
     url = url.resolve(at_endpoint(*next));
     if (!net::same_origin(url, settings_.endpoint))

@@ -4,6 +4,7 @@
 #include "base/strings.h"
 #include "hub/file_choice.h"
 #include "hub/partial_file.h"
+#include "hub/shared_blobs.h"
 
 #include <sys/stat.h>
 #include <unistd.h>
@@ -28,7 +29,7 @@ struct FileFacts {
 
 FileFacts facts_of(const fs::path& path) {
   struct stat status {};
-  if (::lstat(path.c_str(), &status) != 0) return {};
+  if (::stat(path.c_str(), &status) != 0) return {};
   return {static_cast<uint64_t>(status.st_size), std::max(status.st_atime, status.st_mtime), status.st_mtime};
 }
 
@@ -102,6 +103,8 @@ bool is_wanted(const CachedFile& file, const RepoRef& ref) {
   return file.path.text().ends_with(".gguf") && to_lower(quant) == to_lower(ref.quant);
 }
 
+// Below this one, which stays: without its snapshots folder, Python's library takes a repository for a broken
+// one.
 void remove_empty_folders(const fs::path& top) {
   std::error_code ignored;
   std::vector<fs::path> folders;
@@ -112,11 +115,50 @@ void remove_empty_folders(const fs::path& top) {
   std::sort(folders.rbegin(), folders.rend());
   for (const fs::path& folder : folders)
     ::rmdir(folder.c_str());  // fails on one that is not empty, as it should
-  ::rmdir(top.c_str());
 }
 
 void unlink_if_there(const fs::path& path) {
   if (::unlink(path.c_str()) != 0 && errno != ENOENT) throw system_error(errno, path.string());
+}
+
+// Files that a download of Hugging Face's own tools left behind, or is writing.
+bool is_incomplete(const fs::path& path) {
+  const std::string name = path.filename().string();
+  return name.ends_with(".incomplete") && Digest::parse(name.substr(0, name.find('.')));
+}
+
+// What deleting blobs frees: a shared content counts where all the blobs that share it go.
+uint64_t bytes_freed(const ModelStore& store, const std::vector<fs::path>& blobs) {
+  const std::set<fs::path> going(blobs.begin(), blobs.end());
+  std::set<fs::path> contents;
+  for (const fs::path& blob : blobs) {
+    const auto content = shared_content(store.root(), blob);
+    const std::vector<fs::path> sharing =
+        content ? blobs_sharing(store.root(), *content) : std::vector<fs::path>();
+    if (std::all_of(sharing.begin(), sharing.end(), [&](const fs::path& one) { return going.count(one); }))
+      contents.insert(content.value_or(blob));
+  }
+  uint64_t n_bytes = 0;
+  for (const fs::path& content : contents) n_bytes += facts_of(content).n_bytes;
+  return n_bytes;
+}
+
+// The unfinished files of a repository that nobody is known to work on.
+std::vector<fs::path> abandoned(const ModelStore& store, const RepoId& repo) {
+  std::vector<fs::path> found;
+  for (const FoundPartial& partial : find_partials(store.blobs(repo)))
+    if (!partial.in_use) found.push_back(partial.path);
+  for (const fs::path& path : files_in(store.blobs(repo)))
+    if (is_incomplete(path)) found.push_back(path);
+  return found;
+}
+
+// Deletes a blob; what it frees is its content, unless others share that.
+uint64_t remove_blob(const ModelStore& store, const fs::path& blob) {
+  const auto content = shared_content(store.root(), blob);
+  const uint64_t n_bytes = facts_of(blob).n_bytes;
+  unlink_if_there(blob);
+  return content ? sweep_shared_content(store.root(), *content) : n_bytes;
 }
 
 }  // namespace
@@ -131,10 +173,11 @@ std::string ListedModel::reference() const {
 
 Inventory take_inventory(const ModelStore& store) {
   Inventory inventory;
+  std::set<fs::path> contents;
   for (const RepoId& repo : store.repos()) {
     for (const Commit& commit : store.commits(repo)) list_snapshot(store, repo, commit, inventory);
     for (const fs::path& blob : files_in(store.blobs(repo)))
-      if (is_blob_name(blob)) inventory.n_bytes += facts_of(blob).n_bytes;
+      if (is_blob_name(blob)) contents.insert(shared_content(store.root(), blob).value_or(blob));
     for (const FoundPartial& partial : find_partials(store.blobs(repo))) {
       const std::string name = partial.path.filename().string();
       const fs::path blob = store.blobs(repo) / name.substr(0, name.find('.'));
@@ -142,6 +185,7 @@ Inventory take_inventory(const ModelStore& store) {
                                     partial.in_use, fs::exists(fs::symlink_status(blob))});
     }
   }
+  for (const fs::path& content : contents) inventory.n_bytes += facts_of(content).n_bytes;
   std::stable_sort(inventory.models.begin(), inventory.models.end(),
                    [](const ListedModel& a, const ListedModel& b) { return a.last_used > b.last_used; });
   return inventory;
@@ -149,34 +193,38 @@ Inventory take_inventory(const ModelStore& store) {
 
 Removal plan_removal(const ModelStore& store, const RepoRef& ref) {
   Removal removal{ref.repo, {}, {}, {}, {}, 0, false};
-  removal.whole_repo = ref.quant.empty() && !ref.file && ref.revision == Revision::main();
+  const bool all_is_named = ref.quant.empty() && !ref.file && ref.revision == Revision::main();
   const bool known = fs::exists(store.repo_folder(ref.repo));
   std::set<std::string> emptied;  // commits of which nothing stays
+  std::set<fs::path> linked;      // blobs that something stood by; a mirror may have named them otherwise
   for (const Commit& commit : commits_of(store, ref)) {
     bool all = true;
     for (const CachedFile& file : store.files(ref.repo, commit)) {
       const bool wanted = is_wanted(file, ref);
-      if (wanted) removal.links.push_back(file.location);
       all = all && wanted;
+      if (!wanted) continue;
+      removal.links.push_back(file.location);
+      linked.insert(file.blob);
     }
     if (all) emptied.insert(commit.hex());
   }
-  if (!known || (removal.links.empty() && !removal.whole_repo))
+  if (!known || (removal.links.empty() && !all_is_named))
     throw Error(Errc::not_found, "{} is not in the cache {}", ref.text(), store.root().string());
+  const std::set<fs::path> needed = needed_blobs(store, ref.repo, removal.links);
+  const std::vector<fs::path> unfinished = abandoned(store, ref.repo);
+  removal.whole_repo =
+      all_is_named || (needed.empty() && unfinished.empty() && find_partials(store.blobs(ref.repo)).empty());
+  if (removal.whole_repo) removal.partials = unfinished;
   for (const auto& [revision, commit] : store.refs(ref.repo))
     if (removal.whole_repo || emptied.count(commit.hex()))
       removal.refs.push_back(store.repo_folder(ref.repo) / "refs" / revision.text());
-  const std::set<fs::path> needed = needed_blobs(store, ref.repo, removal.links);
   for (const fs::path& blob : files_in(store.blobs(ref.repo)))
-    if (is_blob_name(blob) && !needed.count(blob.filename())) {
+    if ((is_blob_name(blob) || linked.count(blob)) && !needed.count(blob.filename()))
       removal.blobs.push_back(blob);
-      removal.n_bytes += facts_of(blob).n_bytes;
-    }
-  for (const FoundPartial& partial : find_partials(store.blobs(ref.repo)))
-    if (removal.whole_repo && !partial.in_use) {
-      removal.partials.push_back(partial.path);
-      removal.n_bytes += partial.n_bytes;
-    }
+  removal.n_bytes = bytes_freed(store, removal.blobs);
+  for (const fs::path& partial : removal.partials) removal.n_bytes += facts_of(partial).n_bytes;
+  for (const fs::path& link : removal.links)
+    if (!fs::is_symlink(link)) removal.n_bytes += facts_of(link).n_bytes;
   return removal;
 }
 
@@ -185,28 +233,31 @@ uint64_t remove(ModelStore& store, const Removal& removal) {
   uint64_t n_freed = 0;
   for (const fs::path& ref : removal.refs) unlink_if_there(ref);
   for (const fs::path& link : removal.links) {
-    const FileFacts facts = facts_of(link);
-    if (!fs::is_symlink(link)) n_freed += facts.n_bytes;
+    if (!fs::is_symlink(link)) n_freed += facts_of(link).n_bytes;
     unlink_if_there(link);
   }
   for (const fs::path& blob : removal.blobs) {
     const FileDescriptor lock = store.try_lock(removal.repo, blob.filename().string());
     if (!lock || needed_blobs(store, removal.repo, {}).count(blob.filename())) continue;
-    const uint64_t n_bytes = facts_of(blob).n_bytes;
-    unlink_if_there(blob);
-    n_freed += n_bytes;
+    n_freed += remove_blob(store, blob);
   }
   for (const fs::path& partial : removal.partials) {
+    const std::string name = partial.filename().string();
+    const FileDescriptor lock = store.try_lock(removal.repo, name.substr(0, name.find('.')));
+    if (!lock) continue;
     const uint64_t n_bytes = facts_of(partial).n_bytes;
     unlink_if_there(partial);
     n_freed += n_bytes;
   }
   const fs::path folder = store.repo_folder(removal.repo);
   std::error_code ignored;
-  for (const char* part : {"snapshots", "refs", ".no_exist"})
+  for (const char* part : {"snapshots", "refs", ".no_exist", "trees"})
     if (removal.whole_repo) fs::remove_all(folder / part, ignored);  // links that lead nowhere too
   for (const char* part : {"snapshots", "refs"}) remove_empty_folders(folder / part);
-  if (removal.whole_repo) remove_empty_folders(folder);
+  if (removal.whole_repo) {
+    remove_empty_folders(folder);
+    ::rmdir(folder.c_str());
+  }
   return n_freed;
 }
 

@@ -40,7 +40,7 @@ struct ListedPartial {
 struct Inventory {
   std::vector<ListedModel> models;  ///< the last used first
   std::vector<ListedPartial> partials;
-  uint64_t n_bytes = 0;  ///< of all blobs, each counted once
+  uint64_t n_bytes = 0;  ///< of all contents, each counted once
 };
 
 Inventory take_inventory(const ModelStore& store);
@@ -49,15 +49,16 @@ Inventory take_inventory(const ModelStore& store);
 struct Removal {
   RepoId repo;
   std::vector<std::filesystem::path> refs;
-  std::vector<std::filesystem::path> links;  ///< files in snapshots
-  std::vector<std::filesystem::path> blobs;  ///< that nothing else needs
-  std::vector<std::filesystem::path> partials;
-  uint64_t n_bytes = 0;  ///< that become free
+  std::vector<std::filesystem::path> links;     ///< files in snapshots
+  std::vector<std::filesystem::path> blobs;     ///< that nothing else needs
+  std::vector<std::filesystem::path> partials;  ///< unfinished files, of other tools too
+  uint64_t n_bytes = 0;                         ///< that become free
   bool whole_repo = false;
 };
 
 /// Plans to remove what a reference names: a repository, with "@REVISION" one snapshot, with ":QUANT" or
-/// "/FILE" these files of it. Throws not_found where the cache has no such thing.
+/// "/FILE" these files of it; the repository too where nothing of it would be left. Throws not_found where
+/// the cache has no such thing.
 Removal plan_removal(const ModelStore& store, const RepoRef& ref);
 
 /// Does it. Returns the bytes freed: what another process is using stays.

@@ -3,6 +3,7 @@
 #include "base/error.h"
 #include "base/strings.h"
 #include "hub/owner.h"
+#include "hub/shared_blobs.h"
 
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -95,19 +96,27 @@ void ModelStore::write_ref(const RepoId& repo, const Revision& revision, const C
   write_small_file(temporary(repo), path, commit.hex());
 }
 
+// Of a plain file, or of one in the shared store that a blob links to. Nothing else has content.
+std::optional<uint64_t> ModelStore::content_bytes(const fs::path& blob) const {
+  struct stat status {};
+  const fs::path content = shared_content(root_, blob).value_or(blob);
+  if (::lstat(content.c_str(), &status) != 0 || !S_ISREG(status.st_mode)) return std::nullopt;
+  return static_cast<uint64_t>(status.st_size);
+}
+
 std::optional<CachedFile> ModelStore::find(const RepoId& repo, const Commit& commit,
                                            const SafePath& path) const {
   CachedFile file{path, snapshot(repo, commit) / path.path(), {}, 0};
-  std::error_code error;
-  file.blob = fs::weakly_canonical(file.location, error);
-  if (error) return std::nullopt;
+  file.blob = file.location;
   if (kind_of(file.location) == S_IFLNK) {
-    const fs::path home = fs::weakly_canonical(blobs(repo), error);
-    if (error || file.blob.parent_path() != home) return std::nullopt;
+    std::error_code error;
+    const fs::path target = file.location.parent_path() / fs::read_symlink(file.location, error);
+    if (error || !fs::equivalent(target.parent_path(), blobs(repo), error)) return std::nullopt;
+    file.blob = blobs(repo) / target.filename();
   }
-  struct stat status {};
-  if (::lstat(file.blob.c_str(), &status) != 0 || !S_ISREG(status.st_mode)) return std::nullopt;
-  file.n_bytes = static_cast<uint64_t>(status.st_size);
+  const std::optional<uint64_t> n_bytes = content_bytes(file.blob);
+  if (!n_bytes) return std::nullopt;
+  file.n_bytes = *n_bytes;
   return file;
 }
 
@@ -156,12 +165,11 @@ std::vector<RepoId> ModelStore::repos() const {
 }
 
 bool ModelStore::has_blob(const RepoId& repo, const Digest& digest, uint64_t n_bytes) const {
-  struct stat status {};
   const fs::path path = blob(repo, digest);
-  if (::lstat(path.c_str(), &status) != 0) return false;
-  if (!S_ISREG(status.st_mode))
+  const mode_t kind = kind_of(path);
+  if (kind != 0 && kind != S_IFREG && !shared_content(root_, path))
     throw Error(Errc::failed, "{} is not a plain file: refused; remove it", path.string());
-  return static_cast<uint64_t>(status.st_size) == n_bytes;
+  return content_bytes(path) == n_bytes;
 }
 
 void ModelStore::link(const RepoId& repo, const Commit& commit, const SafePath& path, const Digest& digest) {

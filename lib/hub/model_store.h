@@ -7,6 +7,8 @@
 //                         /.no_exist/COMMIT/PATH          empty: the hub was asked, and has no such file
 //   ROOT/.locks/models--ORG--NAME/DIGEST.lock             flock while a blob is fetched
 //
+// A blob may itself be a link into a store that all repositories share (shared_blobs.h).
+//
 // Ours beside theirs, in blobs/ and only while work is under way or was cut off: DIGEST.OWNER.partial
 // (partial_file.h) and ruvllm.OWNER.tmp. Folders below ROOT that turn out to be links are refused. Reading
 // needs no right to write. Tested by tests/hub/store_test.cpp against trees made by hand.
@@ -29,7 +31,7 @@ namespace ruvllm::hub {
 struct CachedFile {
   SafePath path;
   std::filesystem::path location;  ///< in snapshots/
-  std::filesystem::path blob;  ///< where it ends: in blobs/, or `location` itself where links are not used
+  std::filesystem::path blob;      ///< in blobs/, or `location` itself where links are not used
   uint64_t n_bytes = 0;
 };
 
@@ -75,6 +77,7 @@ class ModelStore {
   FileDescriptor try_lock(const RepoId& repo, std::string_view blob_name);
 
  private:
+  std::optional<uint64_t> content_bytes(const std::filesystem::path& blob) const;
   void make_folder(const std::filesystem::path& folder) const;
   void write_tag() const;
   std::filesystem::path temporary(const RepoId& repo) const;

@@ -147,6 +147,7 @@ class Pusher {
   fs::path state_path(const Upload& upload) const;
   std::optional<Multipart> read_state(const Upload& upload) const;
   void write_state(const Upload& upload, const Multipart& parts) const;
+  void forget_state(const Upload& upload) const;
   std::string api(std::string_view action) const {
     return fmt::format("api/models/{}/{}/{}", request_.repo.text(), action,
                        net::percent_encode(request_.revision.text(), false));
@@ -278,7 +279,10 @@ void Pusher::send_large(std::vector<Upload>& uploads) {
       throw Error(Errc::network, "{}: the hub refuses it: {}", upload->file->path.text(),
                   printable(text_of(*error, "message").value_or("no reason given")));
     const Json* actions = actions_of(*object);
-    if (!actions) continue;
+    if (!actions) {
+      forget_state(*upload);  // the end of its upload was reached, but not heard of
+      continue;
+    }
     lacking.emplace_back(upload, actions);
     n_bytes += upload->n_bytes;
   }
@@ -355,13 +359,13 @@ void Pusher::send_parts(const Upload& upload, Multipart parts, bool fresh) {
                 {request_.repo.text(), {}, upload.file->path.text()});
   } catch (const Error& error) {
     if (fresh || (error.code() != Errc::network && error.code() != Errc::not_found)) throw;
-    fs::remove(state_path(upload));
+    forget_state(upload);
     const Json objects = batch({&upload});
     if (objects.empty()) return;
     if (const Json* actions = actions_of(objects[0])) send_object(upload, *actions);
     return;
   }
-  fs::remove(state_path(upload));
+  forget_state(upload);
 }
 
 fs::path Pusher::state_path(const Upload& upload) const {
@@ -399,6 +403,17 @@ void Pusher::write_state(const Upload& upload, const Multipart& parts) const {
       state_path(upload),
       dump_json(
           Json{{"href", parts.href}, {"part_bytes", parts.part_bytes}, {"urls", urls}, {"etags", etags}}));
+}
+
+// With what a kill may have left of writing it.
+void Pusher::forget_state(const Upload& upload) const {
+  const fs::path state = state_path(upload);
+  std::error_code ignored;
+  std::vector<fs::path> written;
+  for (const auto& entry : fs::directory_iterator(request_.state_folder, ignored))
+    if (entry.path().filename().string().find(state.filename().string()) != std::string::npos)
+      written.push_back(entry.path());
+  for (const fs::path& path : written) fs::remove(path, ignored);
 }
 
 void Pusher::commit(const std::vector<Upload>& uploads) {

@@ -164,6 +164,7 @@ TEST_CASE("colours only where they are wanted") {
   CHECK(!is_coloured(run({"info"})));
   CHECK(is_coloured(run({"info", "--color", "always"})));
   CHECK(!is_coloured(run({"info", "--color", "never"})));
+  if (!ruvllm::test::has_terminal()) return;
   const auto on_terminal = [](std::vector<std::pair<std::string, std::string>> environment) {
     Launch launch;
     launch.arguments = {"info"};

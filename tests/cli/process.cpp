@@ -2,6 +2,8 @@
 
 #include "test_support.h"
 
+#include <doctest/doctest.h>
+
 #include <fcntl.h>
 #include <poll.h>
 #include <pty.h>
@@ -181,6 +183,17 @@ Finished run_as(const Launch& launch) {
   finished.exit_code = exit_code_of(status);
   finished.peak_bytes = static_cast<uint64_t>(usage.ru_maxrss) * 1024;
   return finished;
+}
+
+bool has_terminal() {
+  int master = -1, slave = -1;
+  if (openpty(&master, &slave, nullptr, nullptr, nullptr) != 0) {
+    MESSAGE("skipped: no pseudo-terminal here: " << std::string(std::strerror(errno)));
+    return false;
+  }
+  close(master);
+  close(slave);
+  return true;
 }
 
 Running::Running(const Launch& launch, bool terminal) {

@@ -43,6 +43,10 @@ std::filesystem::path program_folder();
 Finished run_as(const Launch& launch);
 Finished run(std::vector<std::string> arguments);
 
+/// Whether a pseudo-terminal can be opened here; where not (no /dev/pts in a chroot) it says so, and the test
+/// returns.
+bool has_terminal();
+
 /// `ruvllm ARGUMENTS...` that goes on while the test watches it. With `terminal`, its standard files are a
 /// pseudo-terminal of 80 x 24; else stdout and stderr are one pipe and stdin is empty.
 class Running {

@@ -15,6 +15,7 @@
 using ruvllm::Json;
 using ruvllm::parse_json;
 using ruvllm::read_file;
+using ruvllm::test::has_terminal;
 using ruvllm::test::Launch;
 using ruvllm::test::run_as;
 using ruvllm::test::Running;
@@ -37,6 +38,7 @@ constexpr const char* kAnswer = ", there was a little girl named";
 }  // namespace
 
 TEST_CASE("a conversation answers, takes commands, and ends with Ctrl-D") {
+  if (!has_terminal()) return;
   const auto model = test_data("stories260K/stories260K.gguf");
   if (!model) return;
   const TemporaryFolder home;
@@ -80,6 +82,7 @@ TEST_CASE("a conversation answers, takes commands, and ends with Ctrl-D") {
 }
 
 TEST_CASE("the history outlives the program, and nobody else can read it") {
+  if (!has_terminal()) return;
   const auto model = test_data("stories260K/stories260K.gguf");
   if (!model) return;
   const TemporaryFolder home;
@@ -101,6 +104,7 @@ TEST_CASE("the history outlives the program, and nobody else can read it") {
 }
 
 TEST_CASE("Ctrl-C drops a line that is being typed, but not the conversation") {
+  if (!has_terminal()) return;
   const auto model = test_data("stories260K/stories260K.gguf");
   if (!model) return;
   const TemporaryFolder home;
@@ -119,6 +123,7 @@ TEST_CASE("Ctrl-C drops a line that is being typed, but not the conversation") {
 }
 
 TEST_CASE("Ctrl-C stops an answer, and the conversation goes on") {
+  if (!has_terminal()) return;
   const auto model = test_data("stories260K/stories260K.gguf");
   if (!model) return;
   const TemporaryFolder home;
@@ -139,6 +144,7 @@ TEST_CASE("Ctrl-C stops an answer, and the conversation goes on") {
 }
 
 TEST_CASE("a signal while a line is waited for, or before it is, drops the line at once") {
+  if (!has_terminal()) return;
   const auto model = test_data("stories260K/stories260K.gguf");
   if (!model) return;
   const TemporaryFolder home;
@@ -154,6 +160,7 @@ TEST_CASE("a signal while a line is waited for, or before it is, drops the line 
 }
 
 TEST_CASE("Tab completes commands and the names of files behind those that take one") {
+  if (!has_terminal()) return;
   const auto model = test_data("stories260K/stories260K.gguf");
   if (!model) return;
   const TemporaryFolder home;
@@ -171,6 +178,7 @@ TEST_CASE("Tab completes commands and the names of files behind those that take 
 }
 
 TEST_CASE("what a model thinks stands apart from what it says") {
+  if (!has_terminal()) return;
   const TemporaryFolder home;
   const auto model = ruvllm::test::copy_stories_folder(
       home / "stories", {{"chat_template.jinja",
@@ -194,6 +202,7 @@ TEST_CASE("what a model thinks stands apart from what it says") {
 }
 
 TEST_CASE("a conversation works without a home folder and on a terminal that can do nothing") {
+  if (!has_terminal()) return;
   const auto model = test_data("stories260K/stories260K.gguf");
   if (!model) return;
   const TemporaryFolder home;

@@ -272,10 +272,16 @@ void FakeHub::serve(int descriptor, bool at_storage) {
 // Sends an answer with its faults; false where the connection is to be closed.
 bool FakeHub::answer(Connection& connection, const HubRequest& request) {
   Script script;
+  Arrival arrival;
+  {
+    const std::lock_guard lock(mutex_);
+    script = script_;
+    arrival = arrival_;
+  }
+  if (arrival && !arrival(request)) return false;
   {
     const std::lock_guard lock(mutex_);
     requests_.push_back(request);
-    script = script_;
   }
   HubReply reply = reply_to(request);
   if (script) reply = script(request, std::move(reply));
@@ -349,6 +355,10 @@ std::map<std::string, std::string> FakeHub::files(const std::string& repo) const
 void FakeHub::set_script(Script script) {
   const std::lock_guard lock(mutex_);
   script_ = std::move(script);
+}
+void FakeHub::set_arrival(Arrival arrival) {
+  const std::lock_guard lock(mutex_);
+  arrival_ = std::move(arrival);
 }
 std::vector<HubRequest> FakeHub::requests() const {
   const std::lock_guard lock(mutex_);

@@ -86,6 +86,10 @@ class FakeHub {
 
   using Script = std::function<HubReply(const HubRequest&, HubReply)>;
   void set_script(Script script);
+  /// Called before a request is dealt with; where it says false the request is dropped: nothing happens, and
+  /// it gets no answer.
+  using Arrival = std::function<bool(const HubRequest&)>;
+  void set_arrival(Arrival arrival);
   std::vector<HubRequest> requests() const;
   void forget_requests();
   /// Bytes of file contents that were sent.
@@ -125,6 +129,7 @@ class FakeHub {
   std::map<std::string, std::map<int, std::string>> parts_;            // of multipart uploads
   uint64_t part_bytes_ = 0;
   Script script_;
+  Arrival arrival_;
   std::vector<HubRequest> requests_;
   std::atomic<uint64_t> content_bytes_{0};
   std::atomic<bool> stopping_{false};

@@ -39,7 +39,7 @@ TEST_CASE("killed at every one of its calls that change the disk, a pull still e
   for (const char* call : kKillPoints)
     for (const bool begun : {false, true}) {
       const uint64_t n = kill_at_calls(call, "kill", SIZE_MAX, begun);
-      MESSAGE(call << (begun ? " of a resumed pull: " : ": ") << n << " kills");
+      MESSAGE(std::string(call) << std::string(begun ? " of a resumed pull: " : ": ") << n << " kills");
       n_killed += n;
     }
   for (const char* call : {"pwrite", "write"}) n_killed += kill_at_calls(call, "tear", SIZE_MAX, false);

@@ -67,7 +67,7 @@ TEST_CASE("a write, sync or rename that fails is an error that says so, and what
                                          {"mkdir", EACCES, 1},
                                          {"mkdir", EROFS, 1},
                                          {"mkdir", ENOSPC, 6}}) {
-    CAPTURE(row.call);
+    CAPTURE(std::string(row.call));
     CAPTURE(row.error);
     KillFixture fixture;
     const ProgramResult result = fixture.pull(std::to_string(row.error), row.call, "1+");

