@@ -23,6 +23,7 @@ SOURCE, BUILD = pathlib.Path(sys.argv[1]), pathlib.Path(sys.argv[2])
 COMMIT, OLD_COMMIT = "1" * 39 + "a", "2" * 39 + "b"
 MODEL = (SOURCE / "models/tiny.gguf").read_bytes()
 QUANT = "tiny-Q8_0.gguf"
+NOBODY = 65534
 
 
 def sha256(content):
@@ -148,14 +149,17 @@ class Suite:
 
     def __init__(self, folder, endpoint="http://127.0.0.1:9"):
         self.root = folder / "hub"
+        self.user = None
         self.environment = {
             "HOME": str(folder), "HF_HUB_CACHE": str(self.root), "HF_ENDPOINT": endpoint, "PATH": os.environ["PATH"],
         }
 
     def run(self, *words, exit_code=0):
         command = [str(BUILD / "bin" / f"ruvllm-{words[0]}"), *words[1:]]
-        result = subprocess.run(command, env=self.environment, capture_output=True, text=True, timeout=120)
+        result = subprocess.run(
+            command, env=self.environment, user=self.user, capture_output=True, text=True, timeout=120)
         said = result.stdout + result.stderr
+        assert exit_code == 0 or result.stderr.splitlines()[-1].startswith(f"ruvllm {words[0]}: error: "), said
         assert result.returncode == exit_code, f"{' '.join(words)}: exit {result.returncode}\n{said}"
         return result.stdout
 
@@ -296,6 +300,30 @@ def check_found(suite, links):
         assert all(name.endswith(".lock") or name == ".huggingface-shared-blobs" for name in left), left
 
 
+def check_read_only(suite):
+    """A cache that may not be written to is read; anything else is a plain failure that changes nothing."""
+    suite.run("pull", "org/model:Q8_0")
+    before = scan(suite.root)
+    for path in [suite.root.parent, suite.root, *suite.root.glob("**/*")]:
+        if path.is_dir() and not path.is_symlink():
+            path.chmod(0o555)
+    if os.geteuid() == 0:
+        suite.user = NOBODY
+    try:
+        suite.run("list")
+        suite.run("pull", "org/model:Q8_0")
+        suite.run("pull", "org/model:Q8_0", "--offline", "--verify")
+        for words in (("pull", "org/model:F16"), ("rm", "org/model:Q8_0"), ("rm", "org/model")):
+            suite.run(*words, exit_code=1)
+    except PermissionError:
+        print("skipped for a read-only cache: nobody may not run the programs here")
+    suite.user = None
+    assert scan(suite.root) == before
+    for path in [suite.root.parent, suite.root, *suite.root.glob("**/*")]:
+        if path.is_dir() and not path.is_symlink():
+            path.chmod(0o755)
+
+
 def removal(suite, reference, n_bytes):
     planned = suite.json("rm", reference, "--dry-run")["bytes_freed"]
     freed = suite.json("rm", reference)["bytes_freed"]
@@ -323,7 +351,8 @@ def main():
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Hub)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     endpoint = f"http://127.0.0.1:{server.server_port}"
-    checks = [("pulled", check_pulled, endpoint), ("completed", check_completed, endpoint)]
+    checks = [("pulled", check_pulled, endpoint), ("completed", check_completed, endpoint),
+              ("read-only", check_read_only, endpoint)]
     for links in ("relative", "absolute", "copies", "shared"):
         checks.append((links, lambda suite, links=links: check_found(suite, links), "http://127.0.0.1:9"))
     for name, check, address in checks:

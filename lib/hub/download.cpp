@@ -337,11 +337,7 @@ void Download::fall_back_to_one() {
 void Download::try_again(const net::HttpResult& result) {
   const auto delay = backoff_.next(result);
   if (!delay) give_up(result);
-  if (client_.settings().note && *delay >= std::chrono::seconds(2))
-    client_.settings().note(
-        fmt::format("{}: {}; next try in {} s", file_.path.text(),
-                    result.ok() ? fmt::format("the hub answers {}", result.response.status) : result.reason,
-                    (delay->count() + 999) / 1000));
+  client_.note_wait(*delay, result, file_.path.text());
   not_before_ = std::max(not_before_, Clock::now() + *delay);
 }
 

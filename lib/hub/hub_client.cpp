@@ -36,7 +36,8 @@ FileLocation location_of(const net::HttpResponse& answer, const net::Url& url, c
                   printable(*etag, 80));
   }
   auto size = answer.headers.find("x-linked-size");
-  if (!size && !redirected) size = answer.headers.find("content-length");
+  const bool as_it_is = to_lower(answer.headers.find("content-encoding").value_or("identity")) == "identity";
+  if (!size && !redirected && as_it_is) size = answer.headers.find("content-length");
   if (size) {
     const std::optional<int64_t> n_bytes = parse_integer(trim(*size));
     if (!n_bytes || *n_bytes < 0)
@@ -123,15 +124,15 @@ Error HubClient::error_for(const net::HttpResult& result, const Subject& subject
   }
 }
 
-void HubClient::wait(std::chrono::milliseconds time, const net::HttpResult& why) {
-  if (settings_.note && time >= kWaitWorthANote) {
-    const auto asked = wait_asked(why.response.headers, std::time(nullptr));
-    const std::string reason = why.ok() ? fmt::format("the hub answers {}", why.response.status) : why.reason;
-    const bool capped = asked && *asked > settings_.max_wait;
-    settings_.note(fmt::format("{}; next try in {} s{}", reason, (time.count() + 999) / 1000,
-                               capped ? fmt::format(" (it asks for {} s)", asked->count()) : ""));
-  }
-  http().sleep(time);
+void HubClient::note_wait(std::chrono::milliseconds time, const net::HttpResult& why,
+                          std::string_view file) const {
+  if (!settings_.note || time < kWaitWorthANote) return;
+  const auto asked = wait_asked(why.response.headers, std::time(nullptr));
+  const std::string reason = why.ok() ? fmt::format("the hub answers {}", why.response.status) : why.reason;
+  const bool capped = asked && *asked > settings_.max_wait;
+  settings_.note(fmt::format("{}{}{}; next try in {} s{}", file, file.empty() ? "" : ": ", reason,
+                             (time.count() + 999) / 1000,
+                             capped ? fmt::format(" (it asks for {} s)", asked->count()) : ""));
 }
 
 net::HttpResponse HubClient::answer_to(const net::HttpRequest& request, const Subject& subject,
@@ -148,7 +149,8 @@ net::HttpResponse HubClient::answer_to(const net::HttpRequest& request, const Su
     if (result.ok() && success) return std::move(result.response);
     const auto delay = backoff.next(result);
     if (!delay) throw error_for(result, subject);
-    wait(*delay, result);
+    note_wait(*delay, result);
+    http().sleep(*delay);
   }
 }
 

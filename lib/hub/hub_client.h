@@ -53,8 +53,9 @@ class HubClient {
   /// The address that a redirect from `from` leads to. Throws Errc::network where it is not to be followed.
   net::Url follow(const net::Url& from, const net::HttpResponse& redirect) const;
   Error error_for(const net::HttpResult& result, const Subject& subject) const;
-  /// Waits, telling people why where it is long.
-  void wait(std::chrono::milliseconds time, const net::HttpResult& why);
+  /// Tells people why the next try is so long in coming, where it is; `file` stands in front, if any.
+  void note_wait(std::chrono::milliseconds time, const net::HttpResult& why,
+                 std::string_view file = {}) const;
 
  private:
   /// ask() without redirects: those are answers here.

@@ -143,6 +143,12 @@ PullPlan plan_pull(HubClient& client, ModelStore& store, const RepoRef& ref) {
   const bool pinned = Commit::parse(ref.revision.text()).has_value();
   if (pinned || client.settings().offline)
     if (std::optional<PullPlan> cached = plan_from_cache(store, ref)) return std::move(*cached);
+  // A commit never changes: what it was found to lack, it lacks.
+  if (const auto commit = store.read_ref(ref.repo, ref.revision);
+      commit && ref.file && (pinned || client.settings().offline) &&
+      store.is_absent(ref.repo, *commit, *ref.file))
+    throw Error(Errc::not_found, "{} has no file '{}' at revision {}", ref.repo.text(), ref.file->text(),
+                commit->hex());
   if (client.settings().offline)
     throw Error(Errc::not_found, "{} is not in the cache {}; run 'ruvllm pull {}' without --offline",
                 ref.text(), store.root().string(), ref.text());

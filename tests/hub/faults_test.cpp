@@ -477,6 +477,17 @@ const std::vector<FaultKind>& kinds() {
        },
        {4},
        "other bytes"},
+      {27,
+       "gzip length of a small file before it is sent as it is",
+       [=](HubFixture&) {
+         return [](const HubRequest& request, HubReply reply) {
+           if (request.method != "HEAD" || reply.status != 200) return reply;
+           reply.set("Content-Encoding", "gzip");
+           reply.content_length = reply.n_bytes() + 20;
+           return reply;
+         };
+       },
+       {0}},
       {28,
        "chunked without length",
        [=](HubFixture&) { return files([](const HubRequest&, HubReply& reply) { reply.chunked = true; }); },

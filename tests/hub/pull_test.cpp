@@ -93,6 +93,22 @@ TEST_CASE("offline, or with a commit named that is cached, no socket is opened")
   }
 }
 
+TEST_CASE("what a commit was found to lack is not asked for again") {
+  HubFixture fixture;
+  add_gguf_repo(fixture.hub);
+  REQUIRE(fixture.run("pull", {"org/model:Q4_K_M"}).exit_code == 0);
+  const std::string commit = fixture.hub.commit("org/model");
+  const std::string absent = "org/model@" + commit + "/x-F16.gguf";
+  CHECK(fixture.run("pull", {absent}).exit_code == 3);
+  fixture.hub.forget_requests();
+  const ProgramResult again = fixture.run("pull", {absent});
+  CHECK(again.exit_code == 3);
+  CHECK(again.errors ==
+        "ruvllm pull: error: org/model has no file 'x-F16.gguf' at revision " + commit + "\n");
+  CHECK(fixture.hub.requests().empty());
+  CHECK(fixture.run("pull", {"org/model/x-F16.gguf", "--offline"}).errors == again.errors);
+}
+
 TEST_CASE("several models are a question, not a guess") {
   HubFixture fixture;
   add_gguf_repo(fixture.hub);
