@@ -24,7 +24,7 @@ TEST_CASE("killed two hundred times at random moments, a pull still ends in the 
       done = pull->wait().exit_code != 128 + SIGKILL;
       n_killed += !done;
     }
-    REQUIRE(fixture.run("pull", {"org/model"}).exit_code == 0);
+    REQUIRE(fixture.run("pull", {"org/model"}, std::chrono::minutes(5)).exit_code == 0);
     check_after_kills(fixture, kKilledFile, content.size(), n_killed);
     n_killed_in_all += n_killed;
     n_written += content_written(fixture, content.size());
