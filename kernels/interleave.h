@@ -2,7 +2,7 @@
 //
 // A panel is a sequence of blocks; in a block, each unit of each field (formats/layout.h) is stored for all
 // 16 rows, one after the other, so that the panel of a Q4_0 matrix begins with 16 scales, then 16 x 4 bytes
-// of nibbles, and so on. Nothing changes size. Tested by tests/kernels/interleave_test.cpp.
+// of nibbles, and so on. Nothing changes size. Tested by tests/kernels/matmul_test.cpp.
 #pragma once
 
 #include "kernels/formats/layout.h"
