@@ -142,6 +142,7 @@ void ThreadPool::work(int worker) {
     if (const auto before = Clock::now(); is_offer_due(worker, courtesy, before)) {
       sched_yield();
       courtesy.was_offered(before, Clock::now());
+      --seen;  // back to the same job, where it is not done yet
     }
   }
 }
