@@ -47,7 +47,7 @@ inline constexpr uint64_t kHubJsonBytes = 64ull << 20;
 inline constexpr int kHubRedirects = 10;
 inline constexpr int kHubRetryAfterSeconds = 300;
 inline constexpr int kHubRetries = 8;
-inline constexpr uint64_t kHubListing = 1'000'000;     // files of a repository
+inline constexpr uint64_t kHubListing = 1'000'000;   // files of a repository
 inline constexpr uint64_t kHubListingPages = 2'000;  // they come a thousand a page
 
 }  // namespace ruvllm::limits
