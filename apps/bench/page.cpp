@@ -72,7 +72,7 @@ std::string table_row(const SpeedRow& row) {
       "<tr><td>{}</td><td>{}</td><td>{:.2f}</td><td>{:.2f}</td><td>{:.2f}</td><td>{:.2f}</td><td>{:.1f} "
       "%</td>",
       row.test.name(), row.test.threads, stats.median, stats.least, stats.most, stats.deviation,
-      100 * share(row, stats.median));
+      100 * row.share());
   if (row.before)
     text += fmt::format("<td>{:.2f} ({:+.1f} %{})</td>", row.before->median, row.change_percent(),
                         row.slowed ? ", slower" : "");

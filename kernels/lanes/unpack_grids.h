@@ -18,23 +18,26 @@ inline Ints with_parity(Ints seven_bits) {
 
 inline Ints low_halves(Ints words) { return both(words, splat_word(0xFFFF)); }
 
-/// Groups group and group + 1 of 4 columns: a point of a grid of 8 bytes, negated where `signs` (8 bits) says
-/// so.
+/// Groups group and group + 1 of 4 columns: `near` and `far`, negated where `signs` (8 bits) says so.
+template <class Codes>
+inline void put_signed(Codes& to, size_t group, Ints near, Ints far, Ints signs) {
+  to.put(group, codes_from_signed(negate_where_bit(near, signs, 0)));
+  to.put(group + 1, codes_from_signed(negate_where_bit(far, signs, 4)));
+}
+
+/// A point of a grid of 8 bytes.
 template <class Codes>
 inline void put_point(Codes& to, size_t group, const void* grid, Ints number, Ints signs) {
   const Ints offset = shift_left<3>(number);
-  to.put(group, codes_from_signed(negate_where_bit(gather(grid, offset), signs, 0)));
-  to.put(group + 1,
-         codes_from_signed(negate_where_bit(gather(static_cast<const char*>(grid) + 4, offset), signs, 4)));
+  put_signed(to, group, gather(grid, offset), gather(static_cast<const char*>(grid) + 4, offset), signs);
 }
 
-/// The same of a point as the numbers of its levels.
+/// A point as the numbers of its levels.
 template <class Codes>
 inline void put_numbered_point(Codes& to, size_t group, Ints levels, Ints point, Ints signs) {
   const Ints numbers = either(point, shift_left<12>(point));
-  to.put(group, codes_from_signed(negate_where_bit(look_up(levels, mask_bytes(numbers, 3)), signs, 0)));
-  to.put(group + 1, codes_from_signed(
-                        negate_where_bit(look_up(levels, mask_bytes(shift_right<2>(numbers), 3)), signs, 4)));
+  put_signed(to, group, look_up(levels, mask_bytes(numbers, 3)),
+             look_up(levels, mask_bytes(shift_right<2>(numbers), 3)), signs);
 }
 
 /// Two points of IQ2: that of the low halves of `numbers` as groups `low` and low + 1, that of the high
