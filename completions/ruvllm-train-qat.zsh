@@ -12,7 +12,7 @@ _arguments -s \
     '*--sequence=[Cut documents at this many tokens. \[256\]]:TOKENS: ' \
     '*--batch-tokens=[Put this many tokens in a batch. \[2048\]]:TOKENS: ' \
     '*--accumulate=[Make one step of this many batches. \[1\]]:N: ' \
-    '*--target=[The type that weight matrices get; below F16 they are trained on its grid. \[F32\]]:TYPE: ' \
+    '*--target=[The type that weight matrices get; below F16 they are trained on its grid (F32 with --from-scratch, else --bits 4).]:TYPE: ' \
     '*-o+[Write the trained model here.]:FILE.gguf: ' \
     '*--out=[Write the trained model here.]:FILE.gguf: ' \
     '*--ste=[How gradients pass the rounding. \[standard\]]:standard|clipped\:C|lsq|ewgs\:L|ewgs-abs\:L:(standard clipped:C lsq ewgs:L ewgs-abs:L)' \

@@ -45,9 +45,9 @@ void add_options(CLI::App& app, Options& options) {
 
   app.option_defaults()->group("Target");
   app.add_option("--target", run.target,
-                 "The type that weight matrices get; below F16 they are trained on its grid.")
-      ->type_name("TYPE")
-      ->capture_default_str();
+                 "The type that weight matrices get; below F16 they are trained on its grid (F32 with "
+                 "--from-scratch, else --bits 4).")
+      ->type_name("TYPE");
   app.add_option("-o,--out", run.output, "Write the trained model here.")->type_name("FILE.gguf");
   app.add_option("--ste", options.rule, "How gradients pass the rounding.")
       ->type_name("standard|clipped[:C]|lsq|ewgs[:L]|ewgs-abs[:L]")

@@ -16,6 +16,9 @@ namespace {
 /// What a model writes for itself where a user brings no data.
 constexpr uint64_t kWrittenTokens = 200'000;
 
+/// What a model is trained for where nothing says it; a new one is written in full precision.
+constexpr int kBits = 4;
+
 struct Rule {
   std::string_view name;
   train::StraightThrough rule;
@@ -115,6 +118,7 @@ void resolve_target(Options& options) {
   run.qat.rule = parse_rule(options.rule);
   run.qat.learned_steps = options.rule == "lsq";
   if (!options.granularity.empty()) run.qat.granularity = train::parse_granularity(options.granularity);
+  if (options.bits == 0 && !is_given(options, "--target") && !options.from_scratch) options.bits = kBits;
   if (options.bits != 0) {
     if (is_given(options, "--target"))
       throw Error(Errc::usage, "--bits and --target each say the type; give one");

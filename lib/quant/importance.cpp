@@ -8,6 +8,14 @@
 
 namespace ruvllm::quant {
 
+std::span<const float> importance_of_row(std::span<const float> values, uint64_t n_rows, uint64_t n_columns,
+                                         uint64_t row) {
+  if (values.size() <= n_columns) return values;
+  const uint64_t n_experts = values.size() / n_columns, rows_of_expert = n_rows / n_experts;
+  RUVLLM_ASSERT(values.size() == n_experts * n_columns && n_rows == n_experts * rows_of_expert);
+  return values.subspan(row / rows_of_expert * n_columns, n_columns);
+}
+
 void Importance::set(std::string tensor_name, std::vector<float> values) {
   double sum = 0.0;
   for (const float value : values) {
@@ -24,11 +32,7 @@ void Importance::set(std::string tensor_name, std::vector<float> values) {
 std::span<const float> Importance::of_row(const format::Tensor& tensor, uint64_t row) const {
   const auto found = by_tensor_.find(tensor.name);
   if (found == by_tensor_.end()) return {};
-  const std::vector<float>& values = found->second;
-  const uint64_t n_columns = tensor.n_columns();
-  if (values.size() == n_columns) return values;
-  const uint64_t rows_of_expert = tensor.dimensions.size() > 1 ? tensor.dimensions[1] : 1;
-  return std::span(values).subspan(row / rows_of_expert * n_columns, n_columns);
+  return importance_of_row(found->second, tensor.n_rows(), tensor.n_columns(), row);
 }
 
 void Importance::check_shapes(const format::ModelFile& model) const {

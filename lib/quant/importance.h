@@ -13,6 +13,11 @@
 
 namespace ruvllm::quant {
 
+/// The n_columns weights of a row among `values`, which are n_columns, or n_columns for each expert whose
+/// matrix is one of those that n_rows stack; empty where `values` are.
+std::span<const float> importance_of_row(std::span<const float> values, uint64_t n_rows, uint64_t n_columns,
+                                         uint64_t row);
+
 class Importance {
  public:
   /// `values`: n_columns weights of a matrix, or n_columns for each expert. Weights that are zero or tiny are

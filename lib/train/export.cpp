@@ -2,6 +2,7 @@
 
 #include "base/error.h"
 #include "format/gguf.h"
+#include "quant/importance.h"
 #include "tensor/ops.h"
 
 #include <algorithm>
@@ -20,11 +21,11 @@ void encode_matrix(Format format, const tensor::Grid& grid, const Shape& shape, 
                    ThreadPool& pool) {
   const size_t n = shape.n_columns, row_bytes = tensor::row_bytes(format, n);
   RUVLLM_ASSERT(values.size() == shape.n_values() && blocks.size() == row_bytes * shape.n_rows);
-  RUVLLM_ASSERT(importance.empty() || importance.size() == n);
   pool.for_each_tile((shape.n_rows + kRowsInTile - 1) / kRowsInTile, [&](size_t tile, int) {
     const size_t last = std::min(shape.n_rows, (tile + 1) * kRowsInTile);
     for (size_t row = tile * kRowsInTile; row < last; ++row)
-      tensor::encode_rows(format, grid, n, values.subspan(row * n, n), importance, effort,
+      tensor::encode_rows(format, grid, n, values.subspan(row * n, n),
+                          quant::importance_of_row(importance, shape.n_rows, n, row), effort,
                           blocks.subspan(row * row_bytes, row_bytes));
   });
 }
@@ -34,14 +35,10 @@ void export_network(const Network& network, const TypePlan& types, format::Metad
   const auto& parameters = network.parameters();
   RUVLLM_ASSERT(types.size() == parameters.size());
   std::vector<format::TensorPlan> plans;
-  for (size_t i = 0; i < parameters.size(); ++i) {
-    const Shape& shape = parameters[i]->shape;
-    plans.push_back({parameters[i]->name, types[i],
-                     shape.n_rows > 1 ? std::vector<uint64_t>{shape.n_columns, shape.n_rows}
-                                      : std::vector<uint64_t>{shape.n_columns}});
-  }
-  const std::vector<float>& factors = network.rope_factors();
-  if (!factors.empty()) plans.push_back({"rope_freqs.weight", Format::F32, {factors.size()}});
+  for (size_t i = 0; i < parameters.size(); ++i)
+    plans.push_back({parameters[i]->name, types[i], network.dimensions(i)});
+  for (const Network::Constant& constant : network.constants())
+    plans.push_back({constant.name, Format::F32, {constant.values.size()}});
   metadata.set("general.quantization_version", uint32_t{2});
   format::GgufWriter writer(path, metadata, plans);
   std::vector<std::byte> blocks;
@@ -50,7 +47,8 @@ void export_network(const Network& network, const TypePlan& types, format::Metad
     encode(i, blocks);
     writer.write_tensor(i, blocks);
   }
-  if (!factors.empty()) writer.write_tensor(parameters.size(), std::as_bytes(std::span(factors)));
+  for (size_t i = 0; const Network::Constant& constant : network.constants())
+    writer.write_tensor(parameters.size() + i++, std::as_bytes(std::span(constant.values)));
   writer.commit();
 }
 

@@ -15,7 +15,7 @@
 namespace ruvllm::train {
 
 /// Values in the blocks of a format, all rows on all threads; `grid` matters where the format has one.
-/// `importance` has a weight for each column, or is empty.
+/// `importance` has a weight for each column (of each of the matrices that are stacked), or is empty.
 void encode_matrix(tensor::Format format, const tensor::Grid& grid, const Shape& shape,
                    std::span<const float> values, std::span<const float> importance, kernels::Search effort,
                    std::span<std::byte> blocks, ThreadPool& pool);

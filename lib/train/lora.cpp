@@ -21,9 +21,11 @@ std::vector<float> transposed(std::span<const float> values, size_t n_rows, size
   return turned;
 }
 
-bool takes_adapter(const Parameter<float>& parameter) {
-  return parameter.shape.n_rows > 1 && parameter.name != "token_embd.weight" &&
-         parameter.name != "output.weight";
+/// Matrices do, but for embedding and head, which are large, and for experts that are stacked in one tensor.
+bool takes_adapter(const Network& network, size_t i) {
+  const Parameter<float>& parameter = *network.parameters()[i];
+  return network.dimensions(i).size() == 2 && parameter.shape.n_rows > 1 &&
+         parameter.name != "token_embd.weight" && parameter.name != "output.weight";
 }
 
 std::vector<float> read_tensor(const format::ModelFile& file, const std::string& name, const Shape& shape) {
@@ -42,11 +44,12 @@ Adapter::Adapter(Network& network, size_t rank, AdapterUse use, uint64_t seed)
     : use_(use), rank_(rank), alpha_(2.0f * static_cast<float>(rank)) {
   network.set_trainable(false);
   const Random seeds(seed);
-  for (const auto& parameter : network.parameters()) {
-    if (!takes_adapter(*parameter)) continue;
+  for (size_t i = 0; i < network.parameters().size(); ++i) {
+    if (!takes_adapter(network, i)) continue;
+    Parameter<float>& parameter = *network.parameters()[i];
     Random random = seeds.split(matrices_.size());
-    add_matrix(*parameter, rank);
-    const double deviation = 1 / std::sqrt(static_cast<double>(parameter->shape.n_columns));
+    add_matrix(parameter, rank);
+    const double deviation = 1 / std::sqrt(static_cast<double>(parameter.shape.n_columns));
     for (float& value : matrices_.back()->a_turned.value)
       value = static_cast<float>(deviation * random.normal());
   }

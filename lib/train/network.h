@@ -1,6 +1,9 @@
 // A model as trainable parameters: the same architecture description that inference reads, on a tape instead
-// of on kernels. Parameters carry GGUF names and shapes, so that export is writing them out. Tested by
-// tests/train/network_test.cpp: the same logits as the inference pass, gradients against finite differences.
+// of on kernels. Parameters carry GGUF names and shapes, so that export is writing them out; the matrices of
+// all experts are one parameter, one above the other, as they are one tensor. network.cpp knows which
+// parameters there are, network_forward.cpp what is done with them, network_experts.cpp the mixtures of
+// experts. Tested by tests/train/network_test.cpp: the same logits as the inference pass, gradients against
+// finite differences.
 #pragma once
 
 #include "format/model_file.h"
@@ -51,13 +54,23 @@ class Network {
   /// Stands between a weight matrix and its use: fake quantisation, adapters. Gets the name of the parameter.
   using WeightHook = std::function<Var(Tape<float>&, const std::string& name, Var weight)>;
 
-  /// Sees what a weight matrix is about to be multiplied with: (tokens, features).
-  using InputObserver =
-      std::function<void(const std::string& weight, const Shape& shape, std::span<const float> x)>;
+  /// What a weight matrix is about to be multiplied with: (rows, features).
+  struct MatrixInput {
+    const std::string& weight;
+    uint32_t member, n_members;  ///< which matrix of those that the parameter stacks: 0 of 1 where it is one
+    const Shape& shape;
+    std::span<const float> x;
+  };
+  using InputObserver = std::function<void(const MatrixInput&)>;
+
+  /// Values that the file has beside its parameters, which are not trained: factors of rotation frequencies.
+  struct Constant {
+    std::string name;
+    std::vector<float> values;
+  };
 
   /// Parameters from a file, expanded to f32. Throws Errc::corrupt_file naming a tensor that is missing or of
-  /// the wrong shape, Errc::usage for an architecture with parts that can't be trained yet (experts,
-  /// encoders).
+  /// the wrong shape, Errc::usage for an architecture that is no language model (encoders).
   explicit Network(const format::ModelFile& file);
   /// Random parameters for the shape that `metadata` describes: normal(0, 0.02), residual outputs divided by
   /// sqrt(2 * layers) (Radford et al. 2019), norms one.
@@ -66,9 +79,10 @@ class Network {
   const model::HyperParameters& hparams() const { return hparams_; }
   /// In the order that files list them.
   const std::vector<std::unique_ptr<Parameter<float>>>& parameters() const { return parameters_; }
+  /// Of the tensor that parameter i is in a file, in GGUF's order: three where it stacks matrices.
+  const std::vector<uint64_t>& dimensions(size_t i) const { return dimensions_[i]; }
   Parameter<float>* find(std::string_view name);
-  /// The file's divisors of rotation frequencies; empty where it has none.
-  const std::vector<float>& rope_factors() const { return rope_factors_; }
+  const std::vector<Constant>& constants() const { return constants_; }
   uint64_t n_values() const;
   /// Gives every parameter a gradient, or takes it away.
   void set_trainable(bool trainable);
@@ -81,18 +95,20 @@ class Network {
                         bool checkpoint_layers = false);
 
  private:
+  class Lister;
   struct Pass;
 
-  void add_parameter(const std::string& name, Shape shape);
-  void list_parameters(const std::function<bool(const std::string&)>& has);
-  Var block(Pass& pass, uint32_t layer, Var x);
-  Var attention_branch(Pass& pass, uint32_t layer, Var x);
-  Var feed_forward_branch(Pass& pass, uint32_t layer, Var x);
+  std::span<const float> constant(std::string_view name) const;
+  Var block(const Pass& pass, uint32_t layer, Var x);
+  Var attention_branch(const Pass& pass, uint32_t layer, Var x);
+  Var feed_forward_branch(const Pass& pass, uint32_t layer, Var x);
+  Var experts_branch(const Pass& pass, uint32_t layer, Var x);
 
   model::HyperParameters hparams_;
-  std::vector<float> rope_factors_;
+  std::vector<Constant> constants_;
   InputObserver observer_;
   std::vector<std::unique_ptr<Parameter<float>>> parameters_;
+  std::vector<std::vector<uint64_t>> dimensions_;
   std::unordered_map<std::string, Parameter<float>*> index_;
 };
 

@@ -74,8 +74,8 @@ class FakeQuantiser {
     tensor::Format format;
     tensor::Grid grid;
     std::shared_ptr<const tensor::Rotation> rotation;  // null: stored as it is
-    std::vector<float> importance;                     // of its (rotated) columns; may be empty
-    const UniformFormat* uniform = nullptr;            // null: the format's own encoder chooses
+    std::vector<float> importance;           // of its (rotated) columns, as in export.h; may be empty
+    const UniformFormat* uniform = nullptr;  // null: the format's own encoder chooses
     StepLayout layout;
     std::vector<float> steps;
     std::unique_ptr<Parameter<float>> log_steps;  // null: not learned

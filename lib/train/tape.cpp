@@ -66,6 +66,16 @@ Var Tape<T>::parameter(Parameter<T>& parameter) {
 }
 
 template <typename T>
+Var Tape<T>::rows(Var x, size_t first, size_t n) {
+  const Node& whole = nodes_[x.index];
+  const size_t d = whole.shape.n_columns;
+  RUVLLM_ASSERT(first + n <= whole.shape.n_rows);
+  return add({{n, d},
+              whole.value.subspan(first * d, n * d),
+              whole.gradient.empty() ? std::span<T>() : whole.gradient.subspan(first * d, n * d)});
+}
+
+template <typename T>
 Var Tape<T>::make(Shape shape, bool needs_gradient) {
   Node node{shape, arena_.take(shape.n_values()), {}};
   if (needs_gradient) {

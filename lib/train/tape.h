@@ -82,6 +82,8 @@ class Tape {
   Var constant(Shape shape, std::span<const T> values);
   /// A parameter: its values are used in place; gradients are added to its own.
   Var parameter(Parameter<T>& parameter);
+  /// Rows [first, first + n) of x in place: values and gradients are x's own.
+  Var rows(Var x, size_t first, size_t n);
   /// The output of an operation, uninitialised; its gradient (if wanted) starts at zero.
   Var make(Shape shape, bool needs_gradient);
 

@@ -178,10 +178,10 @@ std::string Trainer::culprit(const Batch& batch) {
     if (!is_finite(parameter->value)) return parameter->name;
   std::string found = "the output";
   bool is_first = true;
-  network_.observe([&](const std::string& weight, const Shape&, std::span<const float> x) {
-    if (!is_first || is_finite(x)) return;
+  network_.observe([&](const Network::MatrixInput& input) {
+    if (!is_first || is_finite(input.x)) return;
     is_first = false;
-    found = "the input of " + weight;
+    found = "the input of " + input.weight;
   });
   tape_.clear();
   network_.forward(tape_, batch, hook_);

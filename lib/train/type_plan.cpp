@@ -8,14 +8,13 @@ namespace ruvllm::train {
 format::ModelFile describe(const Network& network, const format::Metadata& metadata) {
   format::ModelFile file;
   file.metadata = metadata;
-  for (const auto& parameter : network.parameters()) {
-    const Shape& shape = parameter->shape;
+  for (size_t i = 0; i < network.parameters().size(); ++i) {
+    const Parameter<float>& parameter = *network.parameters()[i];
     format::Tensor tensor;
-    tensor.name = parameter->name;
+    tensor.name = parameter.name;
     tensor.format = tensor::Format::F32;
-    tensor.dimensions = {shape.n_columns};
-    if (shape.n_rows > 1) tensor.dimensions.push_back(shape.n_rows);
-    tensor.bytes = std::as_bytes(std::span(parameter->value));
+    tensor.dimensions = network.dimensions(i);
+    tensor.bytes = std::as_bytes(std::span(parameter.value));
     file.tensors.push_back(std::move(tensor));
   }
   file.index_tensors();

@@ -3,6 +3,7 @@
 #include "base/error.h"
 #include "base/strings.h"
 #include "kernels/formats/legacy.h"
+#include "quant/importance.h"
 #include "quant/piq.h"
 
 #include <algorithm>
@@ -70,8 +71,9 @@ std::vector<Group> groups_of(std::span<const float> weights, const StepLayout& l
                              std::span<const float> importance, size_t step) {
   const size_t n = layout.matrix.n_columns;
   const auto slice = [&](size_t row, size_t first, size_t count) {
+    const auto of_row = quant::importance_of_row(importance, layout.matrix.n_rows, n, row);
     return Group{weights.subspan(row * n + first, count),
-                 importance.empty() ? importance : importance.subspan(first, count)};
+                 of_row.empty() ? of_row : of_row.subspan(first, count)};
   };
   std::vector<Group> groups;
   if (layout.single) {

@@ -62,7 +62,8 @@ StepLayout step_layout(const std::string& name, const Shape& matrix, const Unifo
                        const GranularityOption& option);
 
 /// Steps that make sum of importance * (step * integer - w)^2 small, by trying fractions of the largest
-/// magnitude. `importance`: a weight for each column, or empty. Every step is positive.
+/// magnitude. `importance`: a weight for each column (of each stacked matrix), or empty. Every step is
+/// positive.
 std::vector<float> search_steps(std::span<const float> weights, const StepLayout& layout,
                                 const UniformFormat& format, std::span<const float> importance,
                                 ThreadPool& pool);

@@ -9,6 +9,7 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -98,6 +99,39 @@ TEST_CASE("every grid of --bits, every rule and granularity: the file holds what
     REQUIRE(bench.exit_code == 0);
     const double measured = parse_json(bench.out, "bench")["perplexity"];
     CHECK(measured == doctest::Approx(perplexity["after"].get<double>()).epsilon(5e-3));  // int8 activations
+  }
+}
+
+TEST_CASE("a mixture of experts keeps its layout, and the file holds what was evaluated") {
+  const auto text = test_data("stories260K/stories-eval.txt");
+  if (!text) return;
+  const TemporaryFolder folder;
+  for (const auto& [name, grid] : std::vector<std::pair<std::string, std::vector<std::string>>>{
+           {"llama-moe", {"--target", "Q4_0"}},
+           {"llama-moe", {"--preset", "piq2"}},
+           {"qwen2moe", {"--bits", "4", "--ste", "lsq"}}}) {
+    CAPTURE(name);
+    const auto model = test_data("tiny/" + name + ".gguf");
+    if (!model) return;
+    std::vector<std::string> more = grid;
+    more.insert(more.end(), {"--eval", *text, "--checkpoint-activations"});
+    const Finished finished = run(short_run(*model, folder, more));
+    CAPTURE(finished.err);
+    REQUIRE(finished.exit_code == 0);
+    const Json perplexity = parse_json(finished.out, "result")["perplexity"];
+    CHECK(perplexity["exported"] == perplexity["after"]);
+    const auto shapes = [](const std::string& file) {
+      std::map<std::string, Json> by_name;
+      const Finished listed = run({"inspect", "tensors", file, "--json"});
+      for (const Json& tensor : parse_json(listed.out, "tensors")["tensors"])
+        by_name[tensor["name"]] = tensor["shape"];
+      return by_name;
+    };
+    CHECK(shapes(folder / "out.gguf") == shapes(*model));
+    const Finished bench = run({"bench", folder / "out.gguf", "--perplexity", *text, "-c", "128", "--json"});
+    REQUIRE(bench.exit_code == 0);
+    const double measured = parse_json(bench.out, "bench")["perplexity"];
+    CHECK(measured == doctest::Approx(perplexity["after"].get<double>()).epsilon(5e-3));
   }
 }
 

@@ -206,6 +206,9 @@ std::multimap<std::string, Case> cases() {
   all.insert({"layer_norm", {{{5, 6}, {1, 6}, {1, 6}}, [](auto& t, const auto& v) {
                                return layer_norm(t, v[0], v[1], v[2], 1e-3);
                              }}});
+  all.insert({"layer_norm", {{{5, 6}, {1, 6}, {1, 6}}, [](auto& t, const auto& v) {
+                               return layer_norm(t, v[0], v[1], v[2], 1e-3, 3);
+                             }}});
   for (const bool half_split : {false, true})
     all.insert(
         {"rope", {{{3, 10}}, unary([half_split](auto& t, Var v) {
@@ -217,6 +220,24 @@ std::multimap<std::string, Case> cases() {
                          return attention(t, v[0], v[1], v[2],
                                           attention_arguments(cap, static_cast<size_t>(window)));
                        }}});
+  all.insert({"attention", {{{9, 12}, {9, 6}, {9, 6}}, [](auto& t, const auto& v) {
+                              AttentionArguments arguments = attention_arguments(0, 3);
+                              arguments.alibi_slopes = {0.7f, 0.3f, 0.1f, 1.5f};
+                              return attention(t, v[0], v[1], v[2], arguments);
+                            }}});
+  for (const bool renormalise : {false, true})
+    all.insert({"route", {{{6, 5}}, unary([renormalise](auto& t, Var v) {
+                            return route(t, v, {.n_used = 2, .renormalise = renormalise, .factor = 1.6});
+                          })}});
+  // Three experts, of which the second sees no row; rows 0 and 3 go to two.
+  all.insert({"mix_experts", {{{4, 3}, {3, 2}, {3, 2}}, [](auto& t, const auto& v) {
+                                const ExpertAnswer answers[] = {{0, {0, 1, 3}, v[1]}, {2, {0, 2, 3}, v[2]}};
+                                return mix_experts<double>(t, v[0], answers);
+                              }}});
+  all.insert({"gate_rows", {{{5, 1}, {5, 3}}, binary(gate_rows<double>)}});
+  all.insert({"rows", {{{5, 3}, {3, 3}}, binary([](auto& t, Var x, Var y) {
+                         return matmul(t, y, t.rows(x, 2, 2));  // part of a gradient, in its place
+                       })}});
   all.insert({"cross_entropy", {{{4, 5}}, unary([](auto& t, Var v) {
                                   return cross_entropy(t, v, std::vector<int32_t>{2, -1, 0, 4});
                                 })}});

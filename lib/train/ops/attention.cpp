@@ -23,6 +23,7 @@ template <typename T>
 struct Matrices {
   const T *q, *k, *v, *o;  // row strides: q_stride for q and o, kv_stride for k and v
   size_t q_stride, kv_stride, d;
+  T alibi_slope;
 };
 
 template <typename Body>
@@ -47,7 +48,7 @@ Seen seen_by(const Block& block, size_t row, size_t window) {
   return {first_key - block.first_key, query + 1 - block.first_key};
 }
 
-// Scores after scaling and soft-capping, where a query sees the key; elsewhere 0. (n_rows, n_keys)
+// Scores after scaling, soft-capping and ALiBi, where a query sees the key; elsewhere 0. (n_rows, n_keys)
 template <typename T>
 void scores_of(const Matrices<T>& m, const Block& block, const AttentionArguments& arguments, T* scores,
                tensor::GemmScratch& scratch) {
@@ -61,6 +62,8 @@ void scores_of(const Matrices<T>& m, const Block& block, const AttentionArgument
     std::fill(row, row + seen.first, T(0));
     multiply_by(row + seen.first, factor, seen.n());
     if (cap > 0) soft_cap_row(row + seen.first, cap, seen.n());
+    for (size_t key = seen.first; m.alibi_slope != 0 && key < seen.end; ++key)  // the last key is the query
+      row[key] -= m.alibi_slope * static_cast<T>(seen.end - 1 - key);
     std::fill(row + seen.end, row + n_keys, T(0));
   }
 }
@@ -137,11 +140,13 @@ Var attention(Tape<T>& tape, Var q, Var k, Var v, const AttentionArguments& argu
                 tape.shape(v).n_columns == kv_stride);
   RUVLLM_ASSERT(arguments.starts.size() >= 2 && arguments.starts.front() == 0 &&
                 arguments.starts.back() == n);
+  const std::vector<float>& slopes = arguments.alibi_slopes;
+  RUVLLM_ASSERT(slopes.empty() || (slopes.size() == arguments.n_heads && arguments.score_cap == 0));
   const Var out =
       tape.make(tape.shape(q), tape.needs_gradient(q) || tape.needs_gradient(k) || tape.needs_gradient(v));
   const std::span<T> log_sums = tape.scratch(n * arguments.n_heads);  // (tokens, heads)
 
-  const auto head_of = [&tape, q, k, v, out, d, q_stride, kv_stride, group](size_t head) {
+  const auto head_of = [&tape, q, k, v, out, d, q_stride, kv_stride, group, slopes](size_t head) {
     const size_t kv = head / group * d;
     return Matrices<T>{tape.value(q).data() + head * d,
                        tape.value(k).data() + kv,
@@ -149,7 +154,8 @@ Var attention(Tape<T>& tape, Var q, Var k, Var v, const AttentionArguments& argu
                        tape.value(out).data() + head * d,
                        q_stride,
                        kv_stride,
-                       d};
+                       d,
+                       slopes.empty() ? T(0) : static_cast<T>(slopes[head])};
   };
   const size_t n_documents = arguments.starts.size() - 1;
   tape.pool().for_each_tile(n_documents * arguments.n_heads, [&](size_t tile, int worker) {

@@ -42,44 +42,47 @@ Var rms_norm(Tape<T>& tape, Var x, Var weight, T epsilon, size_t group) {
 }
 
 // y = z w + b with z = (x - mean) r, r = 1 / sqrt(variance + epsilon). With u = dy w:
-// dx = r (u - mean(u) - z mean(u z)),  dw += dy z,  db += dy.
+// dx = r (u - mean(u) - z mean(u z)),  dw += dy z,  db += dy. Means are over a group.
 template <typename T>
-Var layer_norm(Tape<T>& tape, Var x, Var weight, Var bias, T epsilon) {
+Var layer_norm(Tape<T>& tape, Var x, Var weight, Var bias, T epsilon, size_t group) {
   const Shape shape = tape.shape(x);
-  const size_t d = shape.n_columns;
+  const size_t d = shape.n_columns, n = group ? group : d;
+  RUVLLM_ASSERT(d % n == 0 && tape.shape(weight).n_values() == d && tape.shape(bias).n_values() == d);
   const Var y =
       tape.make(shape, tape.needs_gradient(x) || tape.needs_gradient(weight) || tape.needs_gradient(bias));
-  const std::span<T> inverse = tape.scratch(shape.n_rows);
+  const std::span<T> inverse = tape.scratch(shape.n_values() / n);
   const std::span<T> centred = tape.scratch(shape.n_values());  // z
-  for_each_row(tape, shape.n_rows, [&](size_t row) {
-    const T* in = tape.value(x).data() + row * d;
-    T* z = centred.data() + row * d;
+  const T *w = tape.value(weight).data(), *b = tape.value(bias).data();
+  for_each_row(tape, shape.n_values() / n, [&](size_t i) {  // row and group in it
+    const size_t column = i * n % d;
+    const T* in = tape.value(x).data() + i * n;
+    T *z = centred.data() + i * n, *out = tape.value(y).data() + i * n;
     T mean = 0, variance = 0;
-    for (size_t i = 0; i < d; ++i) mean += in[i];
-    mean /= static_cast<T>(d);
-    for (size_t i = 0; i < d; ++i) variance += (in[i] - mean) * (in[i] - mean);
-    inverse[row] = T(1) / std::sqrt(variance / static_cast<T>(d) + epsilon);
-    for (size_t i = 0; i < d; ++i) {
-      z[i] = (in[i] - mean) * inverse[row];
-      tape.value(y)[row * d + i] = z[i] * tape.value(weight)[i] + tape.value(bias)[i];
+    for (size_t j = 0; j < n; ++j) mean += in[j];
+    mean /= static_cast<T>(n);
+    for (size_t j = 0; j < n; ++j) variance += (in[j] - mean) * (in[j] - mean);
+    inverse[i] = T(1) / std::sqrt(variance / static_cast<T>(n) + epsilon);
+    for (size_t j = 0; j < n; ++j) {
+      z[j] = (in[j] - mean) * inverse[i];
+      out[j] = z[j] * w[column + j] + b[column + j];
     }
   });
   if (!tape.needs_gradient(y)) return y;
-  tape.on_backward([&tape, x, weight, bias, y, d, n_rows = shape.n_rows, inverse, centred] {
+  tape.on_backward([&tape, x, weight, bias, y, d, n, n_rows = shape.n_rows, inverse, centred] {
+    const T* factors = tape.value(weight).data();
     if (tape.needs_gradient(x))
-      for_each_row(tape, n_rows, [&](size_t row) {
-        const T* dy = tape.gradient(y).data() + row * d;
-        const T* z = centred.data() + row * d;
+      for_each_row(tape, n_rows * d / n, [&](size_t i) {
+        const T *dy = tape.gradient(y).data() + i * n, *z = centred.data() + i * n;
+        const T* of_group = factors + i * n % d;
+        T* dx = tape.gradient(x).data() + i * n;
         T mean = 0, mean_z = 0;
-        for (size_t i = 0; i < d; ++i) {
-          mean += dy[i] * tape.value(weight)[i];
-          mean_z += dy[i] * tape.value(weight)[i] * z[i];
+        for (size_t j = 0; j < n; ++j) {
+          mean += dy[j] * of_group[j];
+          mean_z += dy[j] * of_group[j] * z[j];
         }
-        mean /= static_cast<T>(d);
-        mean_z /= static_cast<T>(d);
-        for (size_t i = 0; i < d; ++i)
-          tape.gradient(x)[row * d + i] +=
-              inverse[row] * (dy[i] * tape.value(weight)[i] - mean - z[i] * mean_z);
+        mean /= static_cast<T>(n);
+        mean_z /= static_cast<T>(n);
+        for (size_t j = 0; j < n; ++j) dx[j] += inverse[i] * (dy[j] * of_group[j] - mean - z[j] * mean_z);
       });
     for (size_t row = 0; row < n_rows; ++row)
       for (size_t i = 0; i < d; ++i) {
@@ -93,7 +96,7 @@ Var layer_norm(Tape<T>& tape, Var x, Var weight, Var bias, T epsilon) {
 
 #define INSTANTIATE(T)                                  \
   template Var rms_norm(Tape<T>&, Var, Var, T, size_t); \
-  template Var layer_norm(Tape<T>&, Var, Var, Var, T);
+  template Var layer_norm(Tape<T>&, Var, Var, Var, T, size_t);
 INSTANTIATE(float)
 INSTANTIATE(double)
 #undef INSTANTIATE

@@ -62,9 +62,10 @@ Var soft_cap(Tape<T>& tape, Var x, T cap);
 /// group).
 template <typename T>
 Var rms_norm(Tape<T>& tape, Var x, Var weight, T epsilon, size_t group = 0);
-/// (x - mean) / sqrt(variance + epsilon) * weight + bias, row by row.
+/// (x - mean) / sqrt(variance + epsilon) * weight + bias; mean and variance are of each row (or each group of
+/// `group` columns, 0: the row), weight and bias (1, columns).
 template <typename T>
-Var layer_norm(Tape<T>& tape, Var x, Var weight, Var bias, T epsilon);
+Var layer_norm(Tape<T>& tape, Var x, Var weight, Var bias, T epsilon, size_t group = 0);
 
 // ---- rope.cpp
 
@@ -90,12 +91,42 @@ struct AttentionArguments {
   size_t head_dimension;
   double score_scale;
   double score_cap = 0;  ///< soft-cap of scores; 0: none
-  size_t window = 0;     ///< 0: all earlier tokens; W: the last W, the token itself counted
+  /// ALiBi (Press et al. 2022): what a score loses for each token between query and key, one slope a head;
+  /// empty: none. Not together with a cap.
+  std::vector<float> alibi_slopes = {};
+  size_t window = 0;  ///< 0: all earlier tokens; W: the last W, the token itself counted
   std::vector<uint32_t> starts;
 };
 /// Causal attention: q (n, n_heads * d), k and v (n, n_kv_heads * d): (n, n_heads * d).
 template <typename T>
 Var attention(Tape<T>& tape, Var q, Var k, Var v, const AttentionArguments& arguments);
+
+// ---- experts.cpp
+
+/// How scores of experts become their weights: a softmax, of which the n_used largest (of equal ones the
+/// first) are kept, divided by their sum where `renormalise`, times `factor`.
+struct RouteArguments {
+  size_t n_used;
+  bool renormalise;
+  double factor = 1;
+};
+/// scores (n, n_experts): (n, n_experts), 0 where an expert is not chosen. The choice has no gradient.
+template <typename T>
+Var route(Tape<T>& tape, Var scores, const RouteArguments& arguments);
+
+/// What one expert made of the rows that it was given: row i of the answer is row rows[i] of the batch.
+struct ExpertAnswer {
+  uint32_t expert;
+  std::vector<uint32_t> rows;
+  Var answer;  // (rows, d)
+};
+/// The sum of answers, each row times its expert's weight: (n, d). weights: (n, n_experts).
+template <typename T>
+Var mix_experts(Tape<T>& tape, Var weights, std::span<const ExpertAnswer> answers);
+
+/// sigmoid(score) * x, row by row. scores: (n, 1).
+template <typename T>
+Var gate_rows(Tape<T>& tape, Var scores, Var x);
 
 // ---- fake_quantise.cpp
 
