@@ -7,8 +7,11 @@
 namespace ruvllm::tensor {
 namespace {
 
-// Query positions of a tile: enough that keys are read once for many, few enough that both threads get some.
-constexpr uint32_t kTilePositions = 16;
+// Query rows (positions x heads of a group) of a tile: enough that keys are widened and transposed once for
+// many, few enough that all threads get some.
+constexpr uint32_t kTileRows = 256;
+
+uint32_t tile_positions(uint32_t group) { return std::clamp(kTileRows / group, 16u, 64u); }
 
 }  // namespace
 
@@ -19,8 +22,9 @@ void Attention::run(const AttentionShape& shape, std::span<const AttentionSequen
   RUVLLM_ASSERT(group * shape.n_kv_heads == shape.n_heads && queries.size() == out.size());
   const kernels::KernelSet& set = kernels::active();
 
+  const uint32_t n_positions = tile_positions(group);
   const size_t needed =
-      set.attention_scratch_bytes(kTilePositions, group, shape.head_dimension, shape.head_dimension);
+      set.attention_scratch_bytes(n_positions, group, shape.head_dimension, shape.head_dimension);
   scratch_.resize(static_cast<size_t>(pool_.n_threads()));
   for (WeightBuffer& buffer : scratch_)
     if (buffer.bytes().size() < needed) buffer = WeightBuffer(needed);
@@ -28,9 +32,9 @@ void Attention::run(const AttentionShape& shape, std::span<const AttentionSequen
   // The last positions see the most keys: handing them out first leaves small tiles for the end.
   tiles_.clear();
   for (uint32_t s = 0; s < sequences.size(); ++s)
-    for (uint32_t end = sequences[s].n_positions; end > 0; end -= std::min(end, kTilePositions))
+    for (uint32_t end = sequences[s].n_positions; end > 0; end -= std::min(end, n_positions))
       for (uint32_t head = 0; head < shape.n_kv_heads; ++head) {
-        const uint32_t count = std::min(end, kTilePositions);
+        const uint32_t count = std::min(end, n_positions);
         tiles_.push_back({s, head, end - count, count});
       }
 
