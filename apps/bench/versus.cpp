@@ -9,7 +9,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
+#include <string_view>
 
 extern char** environ;
 
@@ -39,6 +41,22 @@ pid_t start(const std::string& command, const Pipe& out) {
   return child;
 }
 
+// Lines that begin as no line of JSON does: messages that a program printed between.
+std::string without_messages(const std::string& text) {
+  std::string kept;
+  for (size_t at = 0; at < text.size();) {
+    const size_t end = std::min(text.find('\n', at), text.size() - 1) + 1;
+    const std::string_view line(text.data() + at, end - at);
+    const size_t first = line.find_first_not_of(" \t\r\n");
+    const std::string_view rest = first == line.npos ? std::string_view() : line.substr(first);
+    if (rest.empty() || rest.starts_with("true") || rest.starts_with("false") || rest.starts_with("null") ||
+        std::string_view("{}[],:\"-0123456789").find(rest.front()) != rest.npos)
+      kept.append(line);
+    at = end;
+  }
+  return kept;
+}
+
 }  // namespace
 
 std::string output_of(const std::string& command) {
@@ -64,7 +82,7 @@ std::string output_of(const std::string& command) {
 }
 
 void add_versus(const std::string& command, std::vector<SpeedRow>& rows) {
-  const Json answer = parse_json(output_of(command), "--vs");
+  const Json answer = parse_json(without_messages(output_of(command)), "--vs");
   size_t n_found = 0;
   for (const Json& entry : answer) {
     if (!entry.is_object()) continue;

@@ -13,7 +13,7 @@ namespace ruvllm::bench {
 std::string output_of(const std::string& command);
 
 /// Adds one sample of the other program to each row whose test it measured: n_prompt, n_gen and avg_ts of
-/// llama-bench's `-o json`.
+/// llama-bench's `-o json`. Lines between that are no JSON (a warning, say) are passed over.
 void add_versus(const std::string& command, std::vector<SpeedRow>& rows);
 
 }  // namespace ruvllm::bench

@@ -124,7 +124,8 @@ TEST_CASE("another program runs once a sample, and pairs give ratios") {
   if (!model) return;
   const TemporaryFolder folder;
   const std::string log = folder / "log";
-  const std::string command = "echo x >> " + log + "; echo '[{\"n_prompt\":8,\"n_gen\":0,\"avg_ts\":0.5}]'";
+  const std::string command =
+      "echo x >> " + log + "; echo '[\nWARNING: slow!\n  {\"n_prompt\":8,\"n_gen\":0,\"avg_ts\":0.5}]'";
   const Finished finished =
       run({"bench", *model, "-p", "8", "-n", "4", "-r", "2", "--vs", command, "--json"});
   REQUIRE(finished.exit_code == 0);
