@@ -67,7 +67,7 @@ std::vector<cli::HelpRow> installed_verbs() {
 
 int print_help() {
   const cli::Style style(cli::use_color(STDOUT_FILENO, cli::ColorMode::automatic));
-  std::string page = "Run, shrink, measure and serve language models on ordinary processors.\n\n";
+  std::string page = "Pull, run, shrink, measure and train language models on ordinary processors.\n\n";
   page += style.bold("usage:") + " ruvllm VERB [OPTIONS]\n\n" + style.bold("Verbs") + "\n";
   page += cli::help_rows(installed_verbs(), cli::terminal_width(STDOUT_FILENO), style);
   page += "\n'ruvllm VERB --help' tells more about each.\n\n" + style.bold("Example") + "\n";
