@@ -13,7 +13,7 @@ _ruvllm_bench() {
       -d | --depths) return ;;
       -b | --batches) return ;;
       -r | --repetitions) return ;;
-      --format) return ;;
+      --format) mapfile -t COMPREPLY < <(compgen -W 'table json jsonl csv md junit html' -- "$word"); return ;;
       --out) compopt -o default; return ;;
       --vs) return ;;
       --save-synthetic) compopt -o default; return ;;

@@ -13,9 +13,9 @@ _arguments -s \
     '*--depths=[After this many tokens of context. \[0\]]:N,...: ' \
     '*-b+[This many sequences together. \[1\]]:N,...: ' \
     '*--batches=[This many sequences together. \[1\]]:N,...: ' \
-    '*-r+[Samples of each test. \[5\]]:INT: ' \
-    '*--repetitions=[Samples of each test. \[5\]]:INT: ' \
-    '*--format=[How to print the rows. \[table\]]:TEXT\:{table,json,jsonl,csv,md,junit,html}: ' \
+    '*-r+[Samples of each test. \[5\]]:N: ' \
+    '*--repetitions=[Samples of each test. \[5\]]:N: ' \
+    '*--format=[How to print the rows. \[table\]]:table|json|jsonl|csv|md|junit|html:(table json jsonl csv md junit html)' \
     '*--out=[Write the rows to this file too, in the format that its name ends in (else JSON).]:FILE:_files' \
     '*--vs=[Run this command in turn with the tests, and compare\: it prints llama-bench'\''s JSON.]:COMMAND: ' \
     '*--kernels[Measure every kernel against the machine'\''s limits; needs no model.]' \

@@ -124,7 +124,7 @@ case $words[2] in
     '*-m+[A .gguf file, a model folder, ORG/NAME\[\:TYPE\] on the hub, or an alias.]:MODEL:_files' \
     '*--model=[A .gguf file, a model folder, ORG/NAME\[\:TYPE\] on the hub, or an alias.]:MODEL:_files' \
     '*--text=[A text; may be given several times.]:TEXT: ' \
-    '*--pooling=[mean, cls or last token (as the model says).]:POOLING\:{mean,cls,last}: ' \
+    '*--pooling=[mean, cls or last token (as the model says).]:POOLING: ' \
     '*--raw[Do not scale vectors to length 1.]' \
     '*-h[Show this page.]' \
     '*--help[Show this page.]' \

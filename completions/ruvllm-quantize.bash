@@ -14,8 +14,8 @@ _ruvllm_quantize() {
       --imatrix) compopt -o default; return ;;
       --calibrate) return ;;
       --imatrix-out) compopt -o default; return ;;
-      --method) mapfile -t COMPREPLY < <(compgen -W 'rtn awq gptq:{rtn,awq,gptq}' -- "$word"); return ;;
-      --search) mapfile -t COMPREPLY < <(compgen -W 'fast best:{fast,best}' -- "$word"); return ;;
+      --method) mapfile -t COMPREPLY < <(compgen -W 'rtn awq gptq' -- "$word"); return ;;
+      --search) mapfile -t COMPREPLY < <(compgen -W 'fast best' -- "$word"); return ;;
       --max-memory) return ;;
       --split-max-size) return ;;
       --verify-text) return ;;

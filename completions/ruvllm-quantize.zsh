@@ -12,9 +12,9 @@ _arguments -s \
     '*--imatrix=[Importance matrix (GGUF or .dat)\: errors go where they matter least.]:FILE:_files' \
     '*--calibrate=[Gather importance from this text first.]:TEXT: ' \
     '*--imatrix-out=[Keep what --calibrate gathered, as GGUF or .dat.]:FILE:_files' \
-    '*--method=[Round to nearest; awq\: scale columns that matter first; gptq\: let columns make up for each other'\''s errors. \[rtn\]]:rtn|awq|gptq\:{rtn,awq,gptq}:(rtn awq gptq:{rtn,awq,gptq})' \
+    '*--method=[Round to nearest; awq\: scale columns that matter first; gptq\: let columns make up for each other'\''s errors. \[rtn\]]:rtn|awq|gptq:(rtn awq gptq)' \
     '*--incoherence[Rotate PIQ2 and PIQ3 matrices at random where that lowers their error.]' \
-    '*--search=[How long to look for the best scales\: fast or best. \[fast\]]:fast|best\:{fast,best}:(fast best:{fast,best})' \
+    '*--search=[How long to look for the best scales\: fast or best. \[fast\]]:fast|best:(fast best)' \
     '*--max-memory=[Bound on the memory for buffers. \[2G\]]:SIZE: ' \
     '*--split-max-size=[Split the output into files of at most this size.]:SIZE: ' \
     '*--resume[Go on with a run that was interrupted.]' \

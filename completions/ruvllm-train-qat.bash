@@ -39,7 +39,7 @@ _ruvllm_train_qat() {
       --lambda-reasoning) return ;;
       --reasoning) mapfile -t COMPREPLY < <(compgen -W 'default math code' -- "$word"); return ;;
       --kd-temperature) return ;;
-      --precision) mapfile -t COMPREPLY < <(compgen -W 'f32 bf16:value in {bf16->1,f32->0} OR {1,0}' -- "$word"); return ;;
+      --precision) mapfile -t COMPREPLY < <(compgen -W 'f32 bf16' -- "$word"); return ;;
       --teacher-cache) compopt -o default; return ;;
       --teacher-top-k) return ;;
       --lora-rank) return ;;

@@ -41,7 +41,7 @@ _arguments -s \
     '*--reasoning=[How the parts of that loss are weighed. \[default\]]:default|math|code:(default math code)' \
     '*--line-steps[Take the lines of plain text for reasoning steps.]' \
     '*--kd-temperature=[Soften teacher and student by this. \[3\]]:T: ' \
-    '*--precision=[Multiply by weights in f32, or in bf16 with f32 sums, which is faster. \[f32\]]:f32|bf16\:value in {bf16->1,f32->0} OR {1,0}:(f32 bf16:value in {bf16->1,f32->0} OR {1,0})' \
+    '*--precision=[Multiply by weights in f32, or in bf16 with f32 sums, which is faster. \[f32\]]:f32|bf16:(f32 bf16)' \
     '*--teacher-cache=[Ask the teacher once, and keep what it says in this file for the epochs and runs to come.]:FILE:_files' \
     '*--teacher-top-k=[Keep this many tokens of each place there, the rest as one bucket (64 with --teacher-cache).]:K: ' \
     '*--lora-rank=[Train adapters of this rank, everything else frozen.]:R: ' \

@@ -106,12 +106,14 @@ void add_speed_options(CLI::App& command, SpeedOptions& options) {
   list("-d,--depths", options.depths, 0, "After this many tokens of context.")->default_str("0");
   list("-b,--batches", options.batches, 1, "This many sequences together.")->default_str("1");
   command.add_option("-r,--repetitions", options.repetitions, "Samples of each test.")
+      ->type_name("N")
       ->capture_default_str()
       ->check(cli::between(1, 1000))
       ->group(kGroup);
   command.add_option("--format", options.format, "How to print the rows.")
+      ->type_name("table|json|jsonl|csv|md|junit|html")
       ->capture_default_str()
-      ->check(CLI::IsMember({"table", "json", "jsonl", "csv", "md", "junit", "html"}))
+      ->check(CLI::IsMember({"table", "json", "jsonl", "csv", "md", "junit", "html"}).description(""))
       ->group(kGroup);
   command
       .add_option("--out", options.out,

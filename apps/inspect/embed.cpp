@@ -47,7 +47,7 @@ Inspection add_embed(CLI::App& inspect) {
   command->add_option("--text", options->texts, "A text; may be given several times.")->type_name("TEXT");
   command->add_option("--pooling", options->pooling, "mean, cls or last token (as the model says).")
       ->type_name("POOLING")
-      ->check(CLI::IsMember({"mean", "cls", "last"}));
+      ->check(CLI::IsMember({"mean", "cls", "last"}).description(""));
   command->add_flag("--raw", options->raw, "Do not scale vectors to length 1.");
   return {command, [options](const cli::CommonOptions& common) { return run(*options, common); }};
 }

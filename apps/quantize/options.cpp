@@ -68,7 +68,7 @@ void add_how(CLI::App& command, Options& options) {
                   "Round to nearest; awq: scale columns that matter first; gptq: let columns make up for "
                   "each other's errors.")
       ->type_name("rtn|awq|gptq")
-      ->check(CLI::IsMember({"rtn", "awq", "gptq"}))
+      ->check(CLI::IsMember({"rtn", "awq", "gptq"}).description(""))
       ->capture_default_str()
       ->group(group);
   command
@@ -77,7 +77,7 @@ void add_how(CLI::App& command, Options& options) {
       ->group(group);
   command.add_option("--search", options.search, "How long to look for the best scales: fast or best.")
       ->type_name("fast|best")
-      ->check(CLI::IsMember({"fast", "best"}))
+      ->check(CLI::IsMember({"fast", "best"}).description(""))
       ->capture_default_str()
       ->group(group);
   command.add_option("--max-memory", options.max_memory, "Bound on the memory for buffers.")
@@ -118,7 +118,7 @@ void add_options(CLI::App& command, Options& options) {
   command
       .add_option("OUTPUT", options.output,
                   "GGUF file to write; INPUT's name with the type in it where not given.")
-      ->type_name("OUTPUT");
+      ->type_name("[OUTPUT]");
   add_what(command, options);
   add_how(command, options);
   add_proof(command, options);

@@ -9,7 +9,8 @@ void add_options(CLI::App& app, Options& options) {
   train::RunOptions& run = options.run;
   train::TrainerOptions& trainer = run.trainer;
   options.command = &app;
-  app.add_option("MODEL", options.model, "The model to train: a file, a folder, or a reference.");
+  app.add_option("MODEL", options.model, "The model to train: a file, a folder, or a reference.")
+      ->type_name("[MODEL]");
   app.add_option("--from-scratch", options.from_scratch, "Train a new model of the shape in this JSON file.")
       ->type_name("SHAPE.json");
   app.add_option("--tokenizer", options.tokenizer,
@@ -121,8 +122,10 @@ void add_options(CLI::App& app, Options& options) {
       ->capture_default_str();
   app.add_option("--precision", trainer.precision,
                  "Multiply by weights in f32, or in bf16 with f32 sums, which is faster.")
-      ->transform(CLI::CheckedTransformer(std::map<std::string, tensor::Precision>{
-          {"f32", tensor::Precision::f32}, {"bf16", tensor::Precision::bf16}}))
+      ->transform(
+          CLI::CheckedTransformer(std::map<std::string, tensor::Precision>{{"f32", tensor::Precision::f32},
+                                                                           {"bf16", tensor::Precision::bf16}})
+              .description(""))
       ->type_name("f32|bf16")
       ->default_str("f32");
   app.add_option("--teacher-cache", run.teacher_cache.path,

@@ -177,28 +177,40 @@ inline void adjust(const AttentionArguments& a, size_t row, size_t block, Floats
   }
 }
 
-/// Weights of one row's 64 keys; returns the factor that the row's earlier sums must be scaled by.
-inline float weigh(const AttentionScratch& scratch, size_t row, const Floats (&scores)[kKeyVectors],
-                   float* weights) {
-  const Floats most = maximum(maximum(scores[0], scores[1]), maximum(scores[2], scores[3]));
-  const float old_maximum = scratch.maxima[row];
-  const float here = maximum_of_lanes(most);
-  const float new_maximum = here > old_maximum ? here : old_maximum;
-  Floats w[kKeyVectors];
-  for (size_t v = 0; v < kKeyVectors; ++v) {
-    w[v] = exponential(subtract(scores[v], broadcast(new_maximum)));
-    store(weights + 16 * v, w[v]);
+/// Scores of rows from `row` on to weights; factors: what the rows' earlier sums must be scaled by. One step
+/// after the other for all rows, so that no row waits for its own sums over lanes.
+template <int n_rows>
+inline void weigh(const AttentionScratch& scratch, size_t row, Floats (&scores)[n_rows][kKeyVectors],
+                  float (&factors)[n_rows]) {
+  float* maxima = scratch.maxima + row;
+  float* totals = scratch.totals + row;
+  for (int r = 0; r < n_rows; ++r) {
+    const Floats(&of_row)[kKeyVectors] = scores[r];
+    const float here =
+        maximum_of_lanes(maximum(maximum(of_row[0], of_row[1]), maximum(of_row[2], of_row[3])));
+    factors[r] = here > maxima[r] ? maxima[r] - here : 0.0f;
+    maxima[r] = here > maxima[r] ? here : maxima[r];
   }
-  const float total = sum_of_lanes(add(add(w[0], w[1]), add(w[2], w[3])));
-  float factor = 1.0f;
-  if (new_maximum != old_maximum) {
+  for (int r = 0; r < n_rows; ++r) {
+    const Floats most = broadcast(maxima[r]);
+    for (size_t v = 0; v < kKeyVectors; ++v) {
+      scores[r][v] = exponential(subtract(scores[r][v], most));
+      store(scratch.weights + static_cast<size_t>(r) * kKeyBlock + 16 * v, scores[r][v]);
+    }
+  }
+  for (int r = 0; r < n_rows; ++r) {
+    if (factors[r] == 0.0f) {
+      factors[r] = 1.0f;
+      continue;
+    }
     float lanes[16];
-    store(lanes, exponential(broadcast(old_maximum - new_maximum)));
-    factor = lanes[0];
+    store(lanes, exponential(broadcast(factors[r])));
+    factors[r] = lanes[0];
   }
-  scratch.maxima[row] = new_maximum;
-  scratch.totals[row] = scratch.totals[row] * factor + total;
-  return factor;
+  for (int r = 0; r < n_rows; ++r) {
+    const Floats(&w)[kKeyVectors] = scores[r];
+    totals[r] = totals[r] * factors[r] + sum_of_lanes(add(add(w[0], w[1]), add(w[2], w[3])));
+  }
 }
 
 /// sums = sums * factor + weights * values, n_vectors vectors of dimensions from d on.
@@ -232,12 +244,9 @@ template <int n_rows>
 void attend_rows(const AttentionArguments& a, const AttentionScratch& scratch, size_t row, size_t block) {
   Floats scores[n_rows][kKeyVectors];
   score<n_rows>(scratch, row, a.key_dimension, scores);
+  for (int r = 0; r < n_rows; ++r) adjust(a, row + static_cast<size_t>(r), block, scores[r]);
   float factors[n_rows];
-  for (int r = 0; r < n_rows; ++r) {
-    adjust(a, row + static_cast<size_t>(r), block, scores[r]);
-    factors[r] = weigh(scratch, row + static_cast<size_t>(r), scores[r],
-                       scratch.weights + static_cast<size_t>(r) * kKeyBlock);
-  }
+  weigh(scratch, row, scores, factors);
   size_t d = 0;
   for (; d + 64 <= scratch.value_width; d += 64) accumulate<n_rows, 4>(scratch, row, d, factors);
   for (; d < scratch.value_width; d += 16) accumulate<n_rows, 1>(scratch, row, d, factors);

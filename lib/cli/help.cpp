@@ -67,6 +67,24 @@ std::vector<const CLI::Option*> options_in_group(const CLI::App& command, const 
   });
 }
 
+namespace {
+
+// Options that every verb has, by name alone: the page of a verb is to fit a screen.
+std::string common_options(const CLI::App& verb, int width) {
+  std::string names;
+  for (const CLI::Option* option : options_in_group(verb, kCommonGroup)) {
+    std::string term = help_row(*option).term;
+    term.erase(0, term.find_first_not_of(' '));
+    if (const size_t comma = term.find(", "); comma != term.npos) term.replace(comma, 2, "/");
+    names += (names.empty() ? "" : ", ") + term;
+  }
+  return "  " +
+         wrap_text(names + fmt::format("; man ruvllm-{} tells of them.", verb.get_name()), width - 2, 2) +
+         "\n";
+}
+
+}  // namespace
+
 std::string help_page(const App& app, const CLI::App& verb, const CLI::App& command, int width,
                       const Style& style) {
   width = std::clamp(width, 60, 110);
@@ -78,15 +96,13 @@ std::string help_page(const App& app, const CLI::App& verb, const CLI::App& comm
     commands.push_back({inner->get_name(), inner->get_description()});
   if (!commands.empty()) page += "\n" + style.bold("Commands") + "\n" + help_rows(commands, width, style);
 
-  std::vector<std::pair<const CLI::App*, std::string>> groups;
-  for (const std::string& group : command.get_groups())
-    if (group != kCommonGroup) groups.emplace_back(&command, group);
-  groups.emplace_back(&verb, kCommonGroup);
-  for (const auto& [owner, group] : groups) {
+  for (const std::string& group : command.get_groups()) {
     std::vector<HelpRow> rows;
-    for (const CLI::Option* option : options_in_group(*owner, group)) rows.push_back(help_row(*option));
+    if (group == kCommonGroup) continue;
+    for (const CLI::Option* option : options_in_group(command, group)) rows.push_back(help_row(*option));
     if (!rows.empty()) page += "\n" + style.bold(group) + "\n" + help_rows(rows, width, style);
   }
+  page += "\n" + style.bold(kCommonGroup) + "\n" + common_options(verb, width);
   if (!app.example.empty()) {
     page += "\n" + style.bold("Example") + "\n";
     for (std::string_view line : split(app.example, '\n')) page += fmt::format("  {}\n", line);

@@ -34,6 +34,8 @@ TEST_CASE("every verb that the front lists is there and shows its help, with and
     CHECK(help.exit_code == 0);
     CHECK(help.out.find("usage: ruvllm " + verb) != std::string::npos);
     CHECK(help.out.find("Example") != std::string::npos);
+    CHECK(help.out.find("--threads") != std::string::npos);
+    CHECK(help.out.find('{') == std::string::npos);  // a check's words for itself
     CHECK(run({"help", verb}).out == help.out);
     CHECK(run({verb, "--version"}).out.starts_with("ruvllm " + verb + " "));
     ++n_verbs;
