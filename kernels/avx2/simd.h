@@ -34,8 +34,9 @@ constexpr size_t kStreamRowsBy16 = ~size_t{0};
 constexpr size_t kSliceRows = 6;
 constexpr int kFloatPanels = 2;
 constexpr int kFloatRows = 2;
-/// Bytes are multiplied as magnitude times signed activation (see Dot), so codes are the quants themselves.
+/// Whether code books of 16-bit points are looked up in registers; here, points are gathered.
 constexpr bool kHasBooks = false;
+/// Bytes are multiplied as magnitude times signed activation (see Dot), so codes are the quants themselves.
 constexpr bool kUnsignedCodes = false;
 
 template <class Function>

@@ -8,7 +8,6 @@ namespace ruvllm::kernels {
 namespace {
 
 /// Bytes are multiplied signed, so codes are the quants themselves.
-constexpr bool kHasBooks = false;
 constexpr bool kUnsignedCodes = false;
 /// Weight panels and activation rows of a tile of quantised products: 16 registers of short sums.
 constexpr size_t kTilePanels = 1;

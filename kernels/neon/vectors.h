@@ -20,6 +20,8 @@ struct Ints {
   int32x4_t quarter[4];
 };
 
+/// Whether code books of 16-bit points are looked up in registers; here, points are gathered.
+constexpr bool kHasBooks = false;
 /// Register tile of f32 products (lanes/gemm.h): 24 registers of sums, four of B, a broadcast, of 32.
 constexpr size_t kGemmRows = 6;
 constexpr size_t kGemmVectors = 1;
