@@ -59,7 +59,7 @@ void add_options(CLI::App& app, Options& options) {
   app.add_option("--bits", options.bits, "Train on a uniform grid of so many bits, instead of --target.")
       ->type_name("2|3|4|5|8");
   app.add_option("--granularity", options.granularity,
-                 "Let these weights share a step, on uniform grids; unset: as the target's blocks do.")
+                 "Let these weights share a step, on uniform grids; unset: each block has its own.")
       ->type_name("tensor|channel|token|block:N");
   app.add_option("--pi-k", run.pi_k, "On PIQ grids, let steps be alpha * pi / K.")->type_name("2|3|4|5");
   app.add_flag("--incoherence", run.own.rotate, "On PIQ targets, rotate tensors whose error that lowers.");

@@ -134,7 +134,6 @@ void resolve_target(Options& options) {
                                                                 : uniform.name());
       options.uniform_mix.base = uniform.format;  // with the blocks that were asked for
       run.target = uniform.name();
-      if (!run.qat.granularity) run.qat.granularity = train::GranularityOption{train::Granularity::channel};
     }
     options.pure = true;
   } else if (options.asymmetric) {

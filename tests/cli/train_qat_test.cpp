@@ -206,6 +206,14 @@ TEST_CASE("a recipe that was written says the same when it is read, in JSON and 
                                    "--lambda-kd", "0.7", "--lr", "0.0003", "--seed", "5", "--grad-clip", "0"},
                                   "a.json");
   const std::string trained = read_file(folder / "out.gguf", 1 << 26);
+  const Json plain = parse_json(write({}, "plain.json"), "recipe");  // 4 bits, where nothing says a target
+  CHECK(plain["bits"] == 4);
+  CHECK(plain["target"] == "");
+  CHECK(write({"--recipe", folder / "plain.json"}, "again.json") ==
+        read_file(folder / "plain.json", 1 << 16));
+  const Finished info = run({"inspect", "tensors", folder / "out.gguf", "--json"});
+  for (const Json& tensor : parse_json(info.out, "tensors")["tensors"])
+    if (tensor["name"] == "blk.0.attn_q.weight") CHECK(tensor["type"] == "Q4_0");
   std::filesystem::remove(folder / "out.gguf");
   std::vector<std::string> again = {
       "train-qat", *model,  "--data-free",       "3000",  "--sequence", "128", "--batch-tokens",
