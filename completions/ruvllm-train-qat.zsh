@@ -18,7 +18,7 @@ _arguments -s \
     '*--ste=[How gradients pass the rounding. \[standard\]]:standard|clipped\:C|lsq|ewgs\:L|ewgs-abs\:L:(standard clipped:C lsq ewgs:L ewgs-abs:L)' \
     '*--preset=[piq3\: 3 bits, learned steps; piq2\: 2 bits, learned steps, incoherence.]:piq3|piq2:(piq3 piq2)' \
     '*--bits=[Train on a uniform grid of so many bits, instead of --target.]:2|3|4|5|8:(2 3 4 5 8)' \
-    '*--granularity=[Let these weights share a step, on uniform grids; unset\: as the target'\''s blocks do.]:tensor|channel|token|block\:N:(tensor channel token block:N)' \
+    '*--granularity=[Let these weights share a step, on uniform grids; unset\: each block has its own.]:tensor|channel|token|block\:N:(tensor channel token block:N)' \
     '*--pi-k=[On PIQ grids, let steps be alpha * pi / K.]:2|3|4|5:(2 3 4 5)' \
     '*--incoherence[On PIQ targets, rotate tensors whose error that lowers.]' \
     '*--codebook[On PIQ targets, learn levels from the weights where they help.]' \
@@ -35,8 +35,8 @@ _arguments -s \
     '*--grad-clip=[Clip the gradient'\''s norm here; 0\: never. \[1\]]:X: ' \
     '*--teacher=[Distil from this model (the model itself where not given).]:MODEL:_files' \
     '*--weights=[Weigh the losses by a preset.]:distillation-heavy|reasoning-focused:(distillation-heavy reasoning-focused)' \
-    '*--lambda-task=[Weigh the loss on the text. \[1\]]:X: ' \
-    '*--lambda-kd=[Weigh the distance from the teacher (0.5 on quantised targets, else 0).]:X: ' \
+    '*--lambda-task=[Weigh the loss on the text (1, or 0 where all of it is --data-free).]:X: ' \
+    '*--lambda-kd=[Weigh the distance from the teacher (on quantised targets 0.5, or 1 where all text is --data-free; else 0).]:X: ' \
     '*--lambda-reasoning=[Weigh how far states at the ends of reasoning steps are from the teacher'\''s (0.2 on quantised targets).]:X: ' \
     '*--reasoning=[How the parts of that loss are weighed. \[default\]]:default|math|code:(default math code)' \
     '*--line-steps[Take the lines of plain text for reasoning steps.]' \

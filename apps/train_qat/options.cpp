@@ -102,11 +102,13 @@ void add_options(CLI::App& app, Options& options) {
       ->type_name("MODEL");
   app.add_option("--weights", options.weights, "Weigh the losses by a preset.")
       ->type_name("distillation-heavy|reasoning-focused");
-  app.add_option("--lambda-task", trainer.losses.task, "Weigh the loss on the text.")
-      ->type_name("X")
-      ->capture_default_str();
-  app.add_option("--lambda-kd", trainer.losses.distillation,
-                 "Weigh the distance from the teacher (0.5 on quantised targets, else 0).")
+  app.add_option("--lambda-task", trainer.losses.task,
+                 "Weigh the loss on the text (1, or 0 where all of it is --data-free).")
+      ->type_name("X");
+  app.add_option(
+         "--lambda-kd", trainer.losses.distillation,
+         "Weigh the distance from the teacher (on quantised targets 0.5, or 1 where all text is --data-free; "
+         "else 0).")
       ->type_name("X");
   app.add_option(
          "--lambda-reasoning", trainer.losses.reasoning,

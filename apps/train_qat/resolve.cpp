@@ -151,7 +151,7 @@ void resolve_target(Options& options) {
   if (run.own.learn_levels && (run.qat.learned_steps || run.qat.granularity))
     throw Error(Errc::usage,
                 "--codebook has uneven levels, for which steps are neither learned nor shared; use "
-                "--target PIQ2 or PIQ3 without --ste lsq, --bits and --granularity");
+                "PIQ2 or PIQ3 without --ste lsq and --granularity");
   run.qat.enabled = tensor::traits(run.recipe.mix->base).is_quantised;
   if ((run.qat.learned_steps || run.qat.granularity) && !train::find_uniform(run.recipe.mix->base))
     throw Error(
@@ -163,12 +163,21 @@ void resolve_target(Options& options) {
     run.keeps_better_start = false;
   }
   run.recipe.guided = run.calibration_tokens > 0;
+}
+
+// What is trained towards.
+void resolve_losses(Options& options) {
+  train::TrainerOptions& trainer = options.run.trainer;
+  trainer.reasoning = train::reasoning_preset(options.reasoning);
+  if (!options.weights.empty()) return;  // a preset has said it
   const bool has_teacher = !options.from_scratch || !options.teacher.empty();
-  if (!is_given(options, "--lambda-reasoning") && options.weights.empty())
-    run.trainer.losses.reasoning = run.qat.enabled && has_teacher ? 0.2f : 0.0f;
-  run.trainer.reasoning = train::reasoning_preset(options.reasoning);
-  if (!is_given(options, "--lambda-kd") && options.weights.empty())
-    run.trainer.losses.distillation = run.qat.enabled && has_teacher ? 0.5f : 0.0f;
+  const bool distils = options.run.qat.enabled && has_teacher;
+  // Of text that the teacher wrote more is known than which word came next: what could have, and how likely.
+  const bool is_written = options.run.data.empty();
+  train::LossWeights& losses = trainer.losses;
+  set_default(options, "--lambda-reasoning", losses.reasoning, distils ? 0.2f : 0.0f);
+  set_default(options, "--lambda-kd", losses.distillation, !distils ? 0.0f : is_written ? 1.0f : 0.5f);
+  set_default(options, "--lambda-task", losses.task, is_written && losses.distillation > 0 ? 0.0f : 1.0f);
 }
 
 void check_options(const Options& options) {
@@ -226,6 +235,7 @@ void resolve_options(Options& options) {
   if (!options.recipe.empty()) apply_recipe(options, options.recipe);
   apply_presets(options);
   resolve_target(options);
+  resolve_losses(options);
   if (options.run.data.empty() && options.run.qat.enabled && !options.from_scratch)
     set_default(options, "--data-free", options.data_free_tokens, kWrittenTokens);
   if (!options.run.teacher_cache.path.empty())
