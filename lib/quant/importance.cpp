@@ -10,10 +10,10 @@ namespace ruvllm::quant {
 
 std::span<const float> importance_of_row(std::span<const float> values, uint64_t n_rows, uint64_t n_columns,
                                          uint64_t row) {
-  if (values.size() <= n_columns) return values;
-  const uint64_t n_experts = values.size() / n_columns, rows_of_expert = n_rows / n_experts;
-  RUVLLM_ASSERT(values.size() == n_experts * n_columns && n_rows == n_experts * rows_of_expert);
-  return values.subspan(row / rows_of_expert * n_columns, n_columns);
+  if (values.empty()) return {};
+  const uint64_t n_experts = values.size() / n_columns;
+  RUVLLM_ASSERT(n_experts > 0 && values.size() == n_experts * n_columns && n_rows % n_experts == 0);
+  return values.subspan(row / (n_rows / n_experts) * n_columns, n_columns);
 }
 
 void Importance::set(std::string tensor_name, std::vector<float> values) {

@@ -2,8 +2,6 @@
 #include "tensor/ops.h"
 #include "train/network_pass.h"
 
-#include <algorithm>
-
 namespace ruvllm::train {
 
 using model::NormKind;

@@ -33,9 +33,9 @@ struct Network::Pass {
 
   Tape<float>& tape;
   const Batch& batch;
-  const WeightHook hook;  // a copy: checkpointed blocks call it later
-  std::shared_ptr<const Angles> angles,
-      local_angles;  // null: no rotation; none of windowed layers with a base of their own
+  const WeightHook hook;                       // a copy: checkpointed blocks call it later
+  std::shared_ptr<const Angles> angles;        // null: no rotation
+  std::shared_ptr<const Angles> local_angles;  // of windowed layers with a base of their own; else null
   const Network& network;
 
   /// The same pass on the tape of a checkpointed block.
