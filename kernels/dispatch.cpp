@@ -11,7 +11,8 @@
 namespace ruvllm::kernels {
 namespace {
 
-// The columns that this build has (kernels/CMakeLists.txt says which), worst first.
+// The columns that this build has (kernels/CMakeLists.txt says which), worst first. Of two with one name the
+// latter is taken: a processor that has more instructions than the column needs.
 struct Column {
   const char* name;
   void (*overlay)(KernelSet& set);
@@ -25,6 +26,7 @@ constexpr Column kColumns[] = {
 #endif
 #if defined(RUVLLM_COLUMN_AVX512)
     {"avx512", overlay_avx512, [] { return cpu_features().avx512; }},
+    {"avx512", overlay_avx512_bf16, [] { return cpu_features().avx512_bf16; }},
 #endif
 #if defined(RUVLLM_COLUMN_NEON)
     {"neon", overlay_neon, [] { return cpu_features().neon; }},
@@ -67,7 +69,7 @@ const char* wanted_name() {
 
 const KernelSet* find_set(const char* name) {
   const Sets& all = all_sets();
-  for (size_t i = 0; i < all.n_sets; ++i) {
+  for (size_t i = all.n_sets; i-- > 0;) {
     if (strcmp(all.sets[i].name, name) == 0) return &all.sets[i];
   }
   return nullptr;

@@ -70,6 +70,11 @@ size_t row_bytes(const Traits& shape, size_t n_values) {
          (grid_levels(shape.format) == 8 ? code_bytes<3>(left) : code_bytes<2>(left));
 }
 
+size_t panel_columns(const Traits& shape, size_t n_columns) {
+  const size_t unit = shape.has_grid ? kActivationBlock : shape.format == Format::BF16 ? 2 : 1;
+  return (n_columns + unit - 1) / unit * unit;
+}
+
 const Unpack& unpack_of(Format format) { return definition_of(format).unpack; }
 
 void (*decode_of(Format format))(const void* blocks, float* values, size_t n_values) {

@@ -14,14 +14,17 @@
 //       acc = fma(weight_scale * activation_scale, float(i), acc)
 //     formats with a minimum then do acc = fma(-weight_min, activation_scale * float(sum of the block's
 //     activations), acc);
-//   - float weights: acc = fma(w[k], x[k], acc) in order of k.
+//   - F32 and F16 weights: acc = fma(w[k], x[k], acc) in order of k;
+//   - BF16 weights: activations are rounded to bf16 and taken in pairs,
+//       acc = fma(w[k + 1], x[k + 1], acc), then acc = fma(w[k], x[k], acc), for k = 0, 2, 4 ...
+//     where operands and sums below the normal numbers count as zero (what vdpbf16ps computes).
 // A vector lane is a weight row, so no lane is ever summed with another, and scalar, AVX2, AVX-512 and NEON
 // give the same bits. Weights are repacked at load so that lanes load as vectors: kPanelRows rows side by
 // side.
 //
 // Where a user asks for exact answers (`inspect logits` does), activations are 16 bits: quant = 256 * high +
 // low in two int8 planes, so that the same byte products serve; the integer of a block stays exact, and the
-// rest is unchanged.
+// rest is unchanged. BF16 weights then meet f32 activations, as F32 and F16 ones do.
 //
 // Only lib/tensor, lib/quant, lib/kv, lib/train and lib/bench include this. Tested by tests/kernels/.
 #pragma once
@@ -54,7 +57,7 @@ struct Traits {
   const char* name;  ///< "Q4_K"
   size_t block_values;
   size_t block_bytes;
-  bool is_quantised;  ///< needs int8 activations; F32, F16, BF16 take f32 ones
+  bool is_quantised;  ///< needs int8 activations; F32 and F16 take f32 ones, BF16 bf16 ones
   bool has_grid;      ///< ours (PIQ): a Grid says what codes stand for, and a row's last block may be shorter
 };
 
@@ -78,6 +81,8 @@ const Traits* find_format(const char* name);
 inline const Traits& traits(Format format) { return *find_format(static_cast<uint32_t>(format)); }
 /// Bytes of a row of n_values; any number where has_grid, else a multiple of the block.
 size_t row_bytes(const Traits& shape, size_t n_values);
+/// What n_columns are rounded up to in a panel: to 32 where has_grid, to pairs in BF16, else not at all.
+size_t panel_columns(const Traits& shape, size_t n_columns);
 
 /// One T for each format, by its id: ids of ggml's first, then ours.
 template <class T>
@@ -106,20 +111,24 @@ struct WideActivationBlock {
   alignas(64) int8_t low[32];
 };
 
-/// Activations of a matrix product, n_rows x n_columns: f32 for float weights, integer blocks for quantised
-/// ones.
+/// Activations of a matrix product, n_rows x n_columns: f32 or bf16 for float weights, integer blocks for
+/// quantised ones.
 ///
 /// Blocks of the rows of a group lie side by side: block b of row r of n is number
 /// first * activation_blocks(n_columns) + b * n_group + (r - first), where first = r - r % kGroupRows,
-/// n_group = min(kGroupRows, n - first).
+/// n_group = min(kGroupRows, n - first). So do values, of which a row has n_columns, and pairs, of which it
+/// has activation_pairs(n_columns).
 struct Activations {
   size_t n_rows = 0;
   size_t n_columns = 0;
-  const float* values = nullptr;                     ///< (n_rows, n_columns), for float weights
+  const float* values = nullptr;                     ///< for float weights
+  const uint32_t* pairs = nullptr;                   ///< for BF16 weights; null: they meet `values`
   const ActivationBlock* blocks = nullptr;           ///< for quantised weights
   const WideActivationBlock* wide_blocks = nullptr;  ///< these instead, where 16 bits are asked for
 };
 
+/// Pairs of bf16 values of a row: columns 2k (in the low half) and 2k + 1, or zero after the last.
+inline size_t activation_pairs(size_t n_columns) { return (n_columns + 1) / 2; }
 /// Rows of the group that row `row` of n_rows is in.
 inline size_t group_rows(size_t n_rows, size_t row) {
   const size_t n = n_rows - row / kGroupRows * kGroupRows;
@@ -139,8 +148,8 @@ struct FormatKernels {
   /// block; where has_grid, one row of any length, on the uniform grid.
   void (*decode)(const void* blocks, float* values, size_t n_values);
 
-  /// Bytes of a panel of n_columns: 16 rows in the file, of n_columns rounded up to 32 where has_grid.
-  /// Interleaves n_rows <= 16 file rows, row_bytes apart, into a panel; missing rows become zero.
+  /// Interleaves n_rows <= 16 file rows, row_bytes apart, into a panel: as many bytes as 16 rows of
+  /// panel_columns(n_columns). Missing rows and columns become zero.
   void (*interleave)(const void* rows, size_t row_bytes, size_t n_rows, size_t n_columns, void* panel);
 
   /// out[r * out_stride + p * 16 + lane] = dot(activation row r, row `lane` of panel p) for n_panels panels
@@ -197,6 +206,11 @@ struct KernelSet {
   /// -127 .. 127. Blocks are written `stride` blocks apart; the last is filled up with zeros.
   void (*quantise)(const float* x, size_t n_columns, ActivationBlock* blocks, size_t stride);
   void (*quantise_wide)(const float* x, size_t n_columns, WideActivationBlock* blocks, size_t stride);
+
+  /// n_rows <= kGroupRows rows of x (n_rows, n_columns) as a group of Activations::values or ::pairs; these
+  /// rounded to nearest, ties to even, and denormals to zero.
+  void (*group_values)(const float* x, size_t n_rows, size_t n_columns, float* values);
+  void (*group_pairs)(const float* x, size_t n_rows, size_t n_columns, uint32_t* pairs);
 
   /// out = x / sqrt(mean(x^2) + epsilon) * weight (+ weight_offset: gemma's 1 + w is folded in at load).
   void (*rms_norm)(const float* x, const float* weight, float epsilon, float* out, size_t n);
@@ -256,9 +270,12 @@ struct KernelSet {
   };
   GemmKernel gemm;
 
-  /// For measuring what the machine can do: byte products in registers (n_operations counts additions and
-  /// multiplications), and reading n_bytes of memory, a multiple of 256. Both return a sum of what they saw.
+  /// For measuring what the machine can do: products of bytes, of f32 and of pairs of bf16 in registers
+  /// (n_operations counts additions and multiplications), and reading n_bytes of memory, a multiple of 256.
+  /// All return a sum of what they saw.
   int32_t (*multiply_integers)(size_t n_steps, size_t* n_operations);
+  float (*multiply_values)(size_t n_steps, size_t* n_operations);
+  float (*multiply_pairs)(size_t n_steps, size_t* n_operations);
   int32_t (*read_memory)(const void* memory, size_t n_bytes);
 
   void (*attention)(const AttentionArguments& arguments, void* scratch);

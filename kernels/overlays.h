@@ -15,6 +15,7 @@ void overlay_avx2(KernelSet& set);
 void overlay_avx2_encode(KernelSet& set);  // part of overlay_avx2
 void overlay_avx512(KernelSet& set);
 void overlay_avx512_encode(KernelSet& set);  // part of overlay_avx512
+void overlay_avx512_bf16(KernelSet& set);
 void overlay_neon(KernelSet& set);
 void overlay_neon_encode(KernelSet& set);  // part of overlay_neon
 void overlay_dotprod(KernelSet& set);

@@ -57,7 +57,8 @@ struct TrainingKernels {
   GemmPacking pack;  ///< for the f32 tile, KernelSet::gemm
   /// Products of operands rounded to bf16 (to nearest, ties to even; denormals to zero), summed in f32. A
   /// step of the tile is a pair of k: first the odd values' product is added, then the even values', each sum
-  /// rounded, and below the normal numbers zero. A packed word is a pair, the even value in its low half.
+  /// rounded, and zero where that (with exponents of any size) is below the normal numbers. A packed word is
+  /// a pair, the even value in its low half.
   GemmKernel gemm_bf16;
   GemmPacking pack_bf16;
 

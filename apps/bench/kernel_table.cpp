@@ -60,7 +60,7 @@ std::string measure_kernels(const cli::CommonOptions& common) {
                     {"% of reading", cli::Table::Align::right},
                     {"8 rows / 1", cli::Table::Align::right},
                     {"126 rows TOP/s", cli::Table::Align::right},
-                    {"% of int8", cli::Table::Align::right}});
+                    {"% of limit", cli::Table::Align::right}});
   OrderedJson json = OrderedJson::array();
   size_t n_formats = 0;
   const kernels::Traits* formats = kernels::all_formats(&n_formats);
@@ -74,6 +74,7 @@ std::string measure_kernels(const cli::CommonOptions& common) {
     const double many = time_product(multiplier, small, 126);
     const double rate = static_cast<double>(large.n_bytes()) / one;
     const double operations = 2.0 * 126 * 2048 * kColumns / many;
+    const double product_share = 100 * operations / limits.operations_per_second(shape.format);
     json.push_back({{"type", shape.name},
                     {"isa", kernels::active().name},
                     {"threads", common.threads},
@@ -81,17 +82,18 @@ std::string measure_kernels(const cli::CommonOptions& common) {
                     {"pct_of_read_limit", 100 * rate / limits.read_bytes_per_second},
                     {"eight_rows_speedup", 8 * one / eight},
                     {"many_rows_operations_per_second", operations},
-                    {"pct_of_integer_limit", 100 * operations / limits.integer_operations_per_second}});
+                    {"pct_of_product_limit", product_share}});
     table.add_row({shape.name, fmt::format("{:.1f}", rate / 1e9),
                    fmt::format("{:.0f}", 100 * rate / limits.read_bytes_per_second),
                    fmt::format("{:.2f}", 8 * one / eight), fmt::format("{:.3f}", operations / 1e12),
-                   fmt::format("{:.0f}", 100 * operations / limits.integer_operations_per_second)});
+                   fmt::format("{:.0f}", product_share)});
   }
   if (common.json) return dump_json(json) + "\n";
-  return fmt::format("{} on {} threads: reading {:.1f} GB/s, int8 {:.2f} TOP/s\n{}", kernels::active().name,
-                     common.threads, limits.read_bytes_per_second / 1e9,
-                     limits.integer_operations_per_second / 1e12,
-                     table.text(cli::Style(cli::use_color(1, common.color))));
+  return fmt::format(
+      "{} on {} threads: reading {:.1f} GB/s; products of int8 {:.2f} TOP/s, bf16 {:.2f}, f32 {:.2f}\n{}",
+      kernels::active().name, common.threads, limits.read_bytes_per_second / 1e9,
+      limits.integer_operations_per_second / 1e12, limits.pair_operations_per_second / 1e12,
+      limits.value_operations_per_second / 1e12, table.text(cli::Style(cli::use_color(1, common.color))));
 }
 
 }  // namespace ruvllm::bench

@@ -30,6 +30,18 @@ std::string main_type(const format::ModelFile& file) {
   return most == bytes.end() ? "none" : std::string(most->first);
 }
 
+/// The format that most bytes of all layers' matrices are in.
+tensor::Format layer_format(const model::Model& model) {
+  std::map<tensor::Format, uint64_t> bytes;
+  for (const model::LayerWeights& layer : model.weights().layers) {
+    for (const model::Linear* linear : {&layer.query, &layer.output, &layer.ffn.up, &layer.ffn.down})
+      bytes[linear->matrix.format()] += linear->matrix.n_bytes();
+    for (const model::FeedForwardWeights& expert : layer.experts)
+      bytes[expert.up.matrix.format()] += expert.up.matrix.n_bytes();
+  }
+  return std::ranges::max_element(bytes, {}, [](const auto& row) { return row.second; })->first;
+}
+
 /// Matrices that every token is multiplied with: those of all layers.
 uint64_t layer_parameters(const model::Model& model) {
   const model::Weights& weights = model.weights();
@@ -108,15 +120,15 @@ double Subject::run(const SpeedTest& test, ThreadPool& pool) {
 }
 
 double Subject::limit(const SpeedTest& test, const MachineLimits& limits) const {
+  const double operations_per_second = limits.operations_per_second(layer_format(*model_));
   if (test.n_prompt > 0)
-    return limits.integer_operations_per_second / (2.0 * static_cast<double>(layer_parameters(*model_)));
+    return operations_per_second / (2.0 * static_cast<double>(layer_parameters(*model_)));
   const double tokens_before = test.depth + test.n_generated / 2.0;
   const double kv_bytes =
       tokens_before * static_cast<double>(model_->kv_shape(kv_format_, kv_format_).token_bytes());
   const double bytes = static_cast<double>(step_bytes(*model_)) + test.batch * kv_bytes;
   const double by_reading = test.batch * limits.read_bytes_per_second / bytes;
-  const double by_products =
-      limits.integer_operations_per_second / (2.0 * static_cast<double>(model_->n_parameters()));
+  const double by_products = operations_per_second / (2.0 * static_cast<double>(model_->n_parameters()));
   return std::min(by_reading, by_products);
 }
 

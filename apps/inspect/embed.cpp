@@ -24,7 +24,7 @@ struct Options {
 int run(const Options& options, const cli::CommonOptions& common) {
   if (options.texts.empty()) throw Error(Errc::usage, "which text? --text TEXT");
   engine::EmbeddingOptions embedding{.normalise = !options.raw,
-                                     .precision = tensor::ActivationPrecision::int16};
+                                     .precision = tensor::ActivationPrecision::exact};
   if (!options.pooling.empty()) embedding.pooling = engine::find_pooling(options.pooling);
   const cli::LoadedModel loaded = cli::load_model(options.model, common);
   engine::Embedder embedder(loaded.model, loaded.tokenizer, *loaded.pool, embedding);

@@ -47,7 +47,7 @@ using OnRow = std::function<void(size_t position, std::span<const float> logits)
 // Feeds the tokens `chunk` at a time; the size of a chunk changes no bit of any row.
 void compute_logits(const cli::LoadedModel& loaded, const std::vector<text::TokenId>& tokens,
                     const Options& options, const OnRow& on_row) {
-  model::Runner runner(loaded.model, *loaded.pool, tensor::ActivationPrecision::int16);
+  model::Runner runner(loaded.model, *loaded.pool, tensor::ActivationPrecision::exact);
   const auto cache =
       kv::make_contiguous_cache(loaded.model->kv_shape(options.kv_format, options.kv_format),
                                 options.n_context ? options.n_context : static_cast<uint32_t>(tokens.size()));

@@ -23,26 +23,42 @@ inline Pairs pair_up(Floats even, Floats odd) {
     return _mm256_or_si256(_mm256_srli_epi32(bf16_rounded(even.half[h]), 16), bf16_rounded(odd.half[h]));
   });
 }
-inline Pairs load_pairs(const float* from) { return load_ints(from); }
-inline void store_pairs(float* to, Pairs a) { store_ints(to, a); }
-inline Pairs broadcast_pair(const float* from) {
+inline void store_bf16(uint16_t* to, Floats a) {
+  const __m256i words[2] = {_mm256_srli_epi32(bf16_rounded(a.half[0]), 16),
+                            _mm256_srli_epi32(bf16_rounded(a.half[1]), 16)};
+  const __m256i halves = _mm256_permute4x64_epi64(_mm256_packus_epi32(words[0], words[1]), 0xD8);
+  _mm256_storeu_si256(reinterpret_cast<__m256i*>(to), halves);
+}
+inline Pairs load_pairs(const void* from) { return load_ints(from); }
+inline void store_pairs(void* to, Pairs a) { store_ints(to, a); }
+inline Pairs broadcast_pair(const void* from) {
   int32_t pair;
   memcpy(&pair, from, sizeof pair);
   return splat_word(pair);
 }
-inline __m256 add_product(__m256 sum, __m256i a, __m256i b) {
-  const __m256 next = _mm256_fmadd_ps(_mm256_castsi256_ps(a), _mm256_castsi256_ps(b), sum);
-  const __m256 sign = _mm256_set1_ps(-0.0f);
-  const __m256 is_kept = _mm256_cmp_ps(_mm256_andnot_ps(sign, next), _mm256_set1_ps(0x1p-126f), _CMP_NLT_UQ);
-  return _mm256_and_ps(next, _mm256_or_ps(is_kept, sign));
+
+/// Multiply-adds, in the mode that sum_pairs sets.
+struct PairSums {
+  static constexpr int kParts = 2;
+  template <int part>
+  static Floats part_of(Pairs a) {
+    if constexpr (part == 0) return as_floats(both(a, splat_word(static_cast<int32_t>(0xFFFF0000u))));
+    return as_floats(shift_left<16>(a));
+  }
+  static Floats add(Floats sum, Floats a, Floats b) { return fma(a, b, sum); }
+};
+/// Apart, so that no other arithmetic gets into the mode.
+template <class Products>
+__attribute__((noinline)) void call_apart(const Products& products) {
+  products(PairSums{});
 }
-inline Floats add_products(Floats sum, Pairs a, Pairs b) {
-  const __m256i high = _mm256_set1_epi32(static_cast<int32_t>(0xFFFF0000u));
-  return both_halves([&](int h) {
-    const __m256 odd =
-        add_product(sum.half[h], _mm256_and_si256(a.half[h], high), _mm256_and_si256(b.half[h], high));
-    return add_product(odd, _mm256_slli_epi32(a.half[h], 16), _mm256_slli_epi32(b.half[h], 16));
-  });
+template <class Products>
+inline void sum_pairs(const Products& products) {
+  constexpr unsigned kDenormalsAreZero = 0x0040, kFlushToZero = 0x8000;
+  const unsigned mode = _mm_getcsr();
+  _mm_setcsr(mode | kDenormalsAreZero | kFlushToZero);
+  call_apart(products);
+  _mm_setcsr(mode);
 }
 
 }  // namespace

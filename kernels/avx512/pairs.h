@@ -21,28 +21,56 @@ inline __m512i bf16_rounded(__m512 x) {
 inline Pairs pair_up(Floats even, Floats odd) {
   return _mm512_or_si512(_mm512_srli_epi32(bf16_rounded(even), 16), bf16_rounded(odd));
 }
-inline Pairs load_pairs(const float* from) { return _mm512_loadu_si512(from); }
-inline void store_pairs(float* to, Pairs a) { _mm512_storeu_si512(to, a); }
-inline Pairs broadcast_pair(const float* from) {
+inline void store_bf16(uint16_t* to, Floats a) {
+  _mm256_storeu_si256(reinterpret_cast<__m256i*>(to),
+                      _mm512_cvtepi32_epi16(_mm512_srli_epi32(bf16_rounded(a), 16)));
+}
+inline Pairs load_pairs(const void* from) { return _mm512_loadu_si512(from); }
+inline void store_pairs(void* to, Pairs a) { _mm512_storeu_si512(to, a); }
+inline Pairs broadcast_pair(const void* from) {
   int32_t pair;
   memcpy(&pair, from, sizeof pair);
   return _mm512_set1_epi32(pair);
 }
 
 #if defined(__AVX512BF16__)
-inline Floats add_products(Floats sum, Pairs a, Pairs b) {
-  return _mm512_dpbf16_ps(sum, reinterpret_cast<__m512bh>(a), reinterpret_cast<__m512bh>(b));
+struct PairSums {
+  static constexpr int kParts = 1;
+  template <int part>
+  static Pairs part_of(Pairs a) {
+    return a;
+  }
+  static Floats add(Floats sum, Pairs a, Pairs b) {
+    return _mm512_dpbf16_ps(sum, reinterpret_cast<__m512bh>(a), reinterpret_cast<__m512bh>(b));
+  }
+};
+template <class Products>
+inline void sum_pairs(const Products& products) {
+  products(PairSums{});
 }
 #else
-inline __m512 add_product(__m512 sum, __m512i a, __m512i b) {
-  const __m512 next = _mm512_fmadd_ps(_mm512_castsi512_ps(a), _mm512_castsi512_ps(b), sum);
-  const __mmask16 is_small = _mm512_cmp_ps_mask(_mm512_abs_ps(next), _mm512_set1_ps(0x1p-126f), _CMP_LT_OQ);
-  return _mm512_mask_and_ps(next, is_small, next, _mm512_set1_ps(-0.0f));
+/// Multiply-adds, in the mode that sum_pairs sets.
+struct PairSums {
+  static constexpr int kParts = 2;
+  template <int part>
+  static Floats part_of(Pairs a) {
+    if constexpr (part == 0) return as_floats(both(a, splat_word(static_cast<int32_t>(0xFFFF0000u))));
+    return as_floats(shift_left<16>(a));
+  }
+  static Floats add(Floats sum, Floats a, Floats b) { return fma(a, b, sum); }
+};
+/// Apart, so that no other arithmetic gets into the mode.
+template <class Products>
+__attribute__((noinline)) void call_apart(const Products& products) {
+  products(PairSums{});
 }
-inline Floats add_products(Floats sum, Pairs a, Pairs b) {
-  const __m512i high = _mm512_set1_epi32(static_cast<int32_t>(0xFFFF0000u));
-  const __m512 odd = add_product(sum, _mm512_and_si512(a, high), _mm512_and_si512(b, high));
-  return add_product(odd, _mm512_slli_epi32(a, 16), _mm512_slli_epi32(b, 16));
+template <class Products>
+inline void sum_pairs(const Products& products) {
+  constexpr unsigned kDenormalsAreZero = 0x0040, kFlushToZero = 0x8000;
+  const unsigned mode = _mm_getcsr();
+  _mm_setcsr(mode | kDenormalsAreZero | kFlushToZero);
+  call_apart(products);
+  _mm_setcsr(mode);
 }
 #endif
 

@@ -1,6 +1,8 @@
 // The products of bytes by smmla, on top of the dotprod column.
 #include "kernels/i8mm/simd.h"
 
+#include "kernels/neon/pairs.h"
+
 #include "kernels/lanes/matmul.h"
 #include "kernels/overlays.h"
 

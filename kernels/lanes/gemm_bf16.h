@@ -7,21 +7,39 @@
 namespace ruvllm::kernels {
 namespace {
 
-void gemm_bf16_tile(size_t n_pairs, const float* a, const float* b, float* c, size_t c_stride,
-                    bool accumulate) {
-  Floats sums[kGemmRows][kGemmVectors];
-#pragma GCC unroll 16
-  for (size_t i = 0; i < kGemmRows; ++i)
-    for (size_t j = 0; j < kGemmVectors; ++j) sums[i][j] = broadcast(0.0f);
-  for (size_t k = 0; k < n_pairs; ++k, a += kGemmRows, b += kGemmColumns) {
-    Pairs columns[kGemmVectors];
-    for (size_t j = 0; j < kGemmVectors; ++j) columns[j] = load_pairs(b + 16 * j);
+using TileSums = Floats[kGemmRows][kGemmVectors];
+
+/// One step of all sums of a tile, or a half of it where a product of pairs takes two.
+template <class S, int part>
+inline __attribute__((always_inline)) void add_part(const float* a, const float* b, TileSums& sums) {
+  if constexpr (part < S::kParts) {
+    using Part = decltype(S::template part_of<part>(load_pairs(b)));
+    Part columns[kGemmVectors];
+    for (size_t j = 0; j < kGemmVectors; ++j) columns[j] = S::template part_of<part>(load_pairs(b + 16 * j));
 #pragma GCC unroll 16
     for (size_t i = 0; i < kGemmRows; ++i) {
-      const Pairs factor = broadcast_pair(a + i);
-      for (size_t j = 0; j < kGemmVectors; ++j) sums[i][j] = add_products(sums[i][j], factor, columns[j]);
+      const Part factor = S::template part_of<part>(broadcast_pair(a + i));
+      for (size_t j = 0; j < kGemmVectors; ++j) sums[i][j] = S::add(sums[i][j], factor, columns[j]);
     }
   }
+}
+
+void gemm_bf16_tile(size_t n_pairs, const float* a, const float* b, float* c, size_t c_stride,
+                    bool accumulate) {
+  TileSums sums;
+  sum_pairs([&]<class S>(S) __attribute__((always_inline)) {
+    TileSums here;
+#pragma GCC unroll 16
+    for (size_t i = 0; i < kGemmRows; ++i)
+      for (size_t j = 0; j < kGemmVectors; ++j) here[i][j] = broadcast(0.0f);
+    for (size_t k = 0; k < n_pairs; ++k) {
+      add_part<S, 0>(a + k * kGemmRows, b + k * kGemmColumns, here);
+      add_part<S, 1>(a + k * kGemmRows, b + k * kGemmColumns, here);
+    }
+#pragma GCC unroll 16
+    for (size_t i = 0; i < kGemmRows; ++i)
+      for (size_t j = 0; j < kGemmVectors; ++j) sums[i][j] = here[i][j];
+  });
 #pragma GCC unroll 16
   for (size_t i = 0; i < kGemmRows; ++i)
     for (size_t j = 0; j < kGemmVectors; ++j) {

@@ -5,8 +5,9 @@
 
 #include "kernels/lanes/attention.h"
 #include "kernels/lanes/gemm.h"
-#include "kernels/lanes/limits.h"
 #include "kernels/lanes/matmul.h"
+
+#include "kernels/lanes/limits.h"
 #include "kernels/lanes/training.h"
 #include "kernels/lanes/vector.h"
 #include "kernels/overlays.h"

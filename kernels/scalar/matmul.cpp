@@ -4,9 +4,10 @@
 #include "kernels/interleave.h"
 #include "kernels/overlays.h"
 #include "kernels/scalar/activations.h"
-#include "kernels/unpack.h"
+#include "kernels/scalar/simd.h"
 
-#include <math.h>
+#include "kernels/scalar/pairs.h"
+#include "kernels/unpack.h"
 
 namespace ruvllm::kernels {
 namespace {
@@ -56,10 +57,19 @@ void matmul_quantised(const void* panels, size_t panel_bytes, size_t n_panels, c
   }
 }
 
+/// Where number k of a row's values or pairs is, of which a row has n.
+size_t place_of(const Activations& x, size_t row, size_t k, size_t n) {
+  const size_t first = row / kGroupRows * kGroupRows;
+  return first * n + k * group_rows(x.n_rows, row) + row - first;
+}
+
 template <Format format>
 void matmul_float(const void* panels, size_t panel_bytes, size_t n_panels, const Activations& x, float* out,
                   size_t out_stride, void*) {
   const size_t unit = traits(format).block_bytes;
+  const auto offset = [&](size_t lane, size_t k) {
+    return format == Format::BF16 ? bf16_offset(lane, k) : (k * kPanelRows + lane) * unit;
+  };
   const auto decode = decode_of(format);
   for (size_t i = 0; i < n_panels * kPanelRows; ++i) {
     const char* panel = static_cast<const char*>(panels) + i / kPanelRows * panel_bytes;
@@ -67,12 +77,44 @@ void matmul_float(const void* panels, size_t panel_bytes, size_t n_panels, const
       float sum = 0.0f;
       for (size_t k = 0; k < x.n_columns; ++k) {
         float weight;
-        decode(panel + (k * kPanelRows + i % kPanelRows) * unit, &weight, 1);
-        sum = fmaf(weight, x.values[row * x.n_columns + k], sum);
+        decode(panel + offset(i % kPanelRows, k), &weight, 1);
+        sum = fmaf(weight, x.values[place_of(x, row, k, x.n_columns)], sum);
       }
       out[row * out_stride + i] = sum;
     }
   }
+}
+
+void matmul_bf16(const void* panels, size_t panel_bytes, size_t n_panels, const Activations& x, float* out,
+                 size_t out_stride, void* scratch) {
+  if (x.pairs == nullptr)
+    return matmul_float<Format::BF16>(panels, panel_bytes, n_panels, x, out, out_stride, scratch);
+  const size_t n_pairs = activation_pairs(x.n_columns);
+  for (size_t i = 0; i < n_panels * kPanelRows; ++i) {
+    const char* panel = static_cast<const char*>(panels) + i / kPanelRows * panel_bytes;
+    for (size_t row = 0; row < x.n_rows; ++row) {
+      float sum = 0.0f;
+      for (size_t k = 0; k < n_pairs; ++k) {
+        uint32_t weights;
+        memcpy(&weights, panel + bf16_offset(i % kPanelRows, 2 * k), sizeof weights);
+        sum = add_pair(sum, weights, x.pairs[place_of(x, row, k, n_pairs)]);
+      }
+      out[row * out_stride + i] = sum;
+    }
+  }
+}
+
+void group_values(const float* x, size_t n_rows, size_t n_columns, float* values) {
+  for (size_t k = 0; k < n_columns; ++k)
+    for (size_t row = 0; row < n_rows; ++row) *values++ = x[row * n_columns + k];
+}
+
+void group_pairs(const float* x, size_t n_rows, size_t n_columns, uint32_t* pairs) {
+  for (size_t k = 0; k < n_columns; k += 2)
+    for (size_t row = 0; row < n_rows; ++row) {
+      const float* at = x + row * n_columns + k;
+      *pairs++ = pair_up(at[0], k + 1 < n_columns ? at[1] : 0.0f);
+    }
 }
 
 template <Format format>
@@ -82,12 +124,30 @@ void interleave(const void* rows, size_t row_bytes, size_t n_rows, size_t n_colu
                   n_columns / shape.block_values, panel);
 }
 
+void interleave_bf16(const void* rows, size_t row_bytes, size_t n_rows, size_t n_columns, void* panel) {
+  const size_t n_even = n_columns / 2 * 2;
+  if (n_rows < kPanelRows || n_even < n_columns)
+    memset(panel, 0, panel_columns(traits(Format::BF16), n_columns) * sizeof(uint16_t) * kPanelRows);
+  char* to = static_cast<char*>(panel);
+  for (size_t k = 0; k < n_even; k += 2)
+    for (size_t lane = 0; lane < n_rows; ++lane)
+      memcpy(to + bf16_offset(lane, k),
+             static_cast<const char*>(rows) + lane * row_bytes + k * sizeof(uint16_t), sizeof(uint32_t));
+  for (size_t lane = 0; lane < n_rows && n_even < n_columns; ++lane)
+    memcpy(to + bf16_offset(lane, n_even),
+           static_cast<const char*>(rows) + lane * row_bytes + n_even * sizeof(uint16_t), sizeof(uint16_t));
+}
+
 size_t matmul_scratch_bytes(size_t, size_t) { return 0; }
 
 template <Format format>
 FormatKernels kernels_of() {
   FormatKernels kernels = {decode_of(format), interleave<format>, matmul_quantised<format>};
   if (!traits(format).is_quantised) kernels.matmul = matmul_float<format>;
+  if (format == Format::BF16) {
+    kernels.interleave = interleave_bf16;
+    kernels.matmul = matmul_bf16;
+  }
   return kernels;
 }
 
@@ -99,6 +159,8 @@ void overlay_scalar_matmul(KernelSet& set) {
 #include "kernels/formats.def"
 #undef FORMAT
   set.matmul_scratch_bytes = matmul_scratch_bytes;
+  set.group_values = group_values;
+  set.group_pairs = group_pairs;
 }
 
 }  // namespace ruvllm::kernels

@@ -68,13 +68,23 @@ MachineLimits measure_limits(ThreadPool& pool) {
 
   const size_t n_threads = static_cast<size_t>(pool.n_threads());
   std::vector<size_t> n_operations(n_threads);
-  const double multiplying = median_time(kProductRuns, [&] {
-    pool.for_each_tile(n_threads, [&](size_t tile, int) {
-      seen += set.multiply_integers(kProductSteps, &n_operations[tile]);
+  const auto rate_of = [&](auto multiply) {
+    const double seconds = median_time(kProductRuns, [&] {
+      pool.for_each_tile(n_threads, [&](size_t tile, int) {
+        seen += static_cast<int32_t>(multiply(kProductSteps, &n_operations[tile]));
+      });
     });
-  });
-  limits.integer_operations_per_second = static_cast<double>(n_operations[0] * n_threads) / multiplying;
+    return static_cast<double>(n_operations[0] * n_threads) / seconds;
+  };
+  limits.integer_operations_per_second = rate_of(set.multiply_integers);
+  limits.value_operations_per_second = rate_of(set.multiply_values);
+  limits.pair_operations_per_second = rate_of(set.multiply_pairs);
   return limits;
+}
+
+double MachineLimits::operations_per_second(kernels::Format format) const {
+  if (format == kernels::Format::BF16) return pair_operations_per_second;
+  return kernels::traits(format).is_quantised ? integer_operations_per_second : value_operations_per_second;
 }
 
 }  // namespace ruvllm::bench

@@ -24,7 +24,7 @@ std::string_view pooling_name(Pooling pooling);
 struct EmbeddingOptions {
   std::optional<Pooling> pooling = {};  ///< as the model says, if not given
   bool normalise = true;                ///< to length 1
-  tensor::ActivationPrecision precision = tensor::ActivationPrecision::int8;
+  tensor::ActivationPrecision precision = tensor::ActivationPrecision::fast;
 };
 
 struct Embedding {

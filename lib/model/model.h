@@ -60,9 +60,9 @@ struct Segment {
 /// seen.
 class Runner {
  public:
-  /// `precision` is int16 where exact logits are wanted (`inspect logits`), int8 where speed is.
+  /// `precision` is exact where exact logits are wanted (`inspect logits`), fast where speed is.
   Runner(std::shared_ptr<const Model> model, ThreadPool& pool,
-         tensor::ActivationPrecision precision = tensor::ActivationPrecision::int8);
+         tensor::ActivationPrecision precision = tensor::ActivationPrecision::fast);
   ~Runner();
 
   /// Feeds all segments in one pass and appends them to their caches. Returns logits: (answers,

@@ -19,10 +19,13 @@ constexpr uint64_t kPackBytes = uint64_t{1} << 20;
 constexpr uint64_t kTileRows = 22 * kernels::kGroupRows;
 // Multiply-adds of a tile, about: long against the cost of handing it out, short against a time slice.
 constexpr uint64_t kTileWork = uint64_t{40} << 20;
-// Panels of a tile at least: kernels take two at a time, and more let them reuse activations.
+// Panels of a tile at least: kernels take two at a time, of float weights four, and more let them reuse
+// activations.
 constexpr uint64_t kLeastPanels = 4;
 // Blocks of activations that one thread quantises at a time.
 constexpr size_t kQuantiseBlocks = 512;
+// Values of activations that one thread puts in groups at a time.
+constexpr size_t kGroupValues = 16384;
 // Bytes of weights of a tile when rows are few.
 constexpr uint64_t kTileBytes = uint64_t{192} << 10;
 
@@ -36,13 +39,15 @@ struct Cut {
 
 /// Row tiles as even as whole groups allow: a tile of a few rows would unpack its weights for next to
 /// nothing.
-Cut cut_product(uint64_t panel_bytes, uint64_t n_columns, uint64_t n_rows) {
+Cut cut_product(const PackedMatrix& weight, uint64_t panel_bytes, uint64_t n_rows) {
+  const uint64_t n_columns = weight.n_columns();
   Cut cut;
   const uint64_t n_row_tiles = divide_up(n_rows, kTileRows);
   cut.rows_per_tile = divide_up(divide_up(n_rows, n_row_tiles), kernels::kGroupRows) * kernels::kGroupRows;
   const uint64_t by_work = kTileWork / (std::min(n_rows, cut.rows_per_tile) * n_columns * kPanelRows + 1);
   const uint64_t by_bytes = kTileBytes / panel_bytes + 1;
-  cut.panels_per_tile = std::max(kLeastPanels, std::min(by_work, by_bytes)) / 2 * 2;
+  const uint64_t at_once = traits(weight.format()).is_quantised ? 2 : 4;
+  cut.panels_per_tile = std::max(kLeastPanels, std::min(by_work, by_bytes)) / at_once * at_once;
   return cut;
 }
 
@@ -58,9 +63,8 @@ PackedMatrix::PackedMatrix(ThreadPool& pool, const MatrixView& matrix,
   RUVLLM_ASSERT(!rotation_ || rotation_->n_columns() == n_columns_);
   const uint64_t bytes_of_row = row_bytes(format_, n_columns_);
   RUVLLM_ASSERT(matrix.bytes.size() == checked_mul<uint64_t>(n_rows_, bytes_of_row, "matrix size"));
-  const uint64_t padded =
-      traits(format_).has_grid ? divide_up(n_columns_, kActivationBlock) * kActivationBlock : n_columns_;
-  panel_bytes_ = checked_mul<uint64_t>(row_bytes(format_, padded), kPanelRows, "panel size");
+  panel_bytes_ = checked_mul<uint64_t>(
+      row_bytes(format_, kernels::panel_columns(traits(format_), n_columns_)), kPanelRows, "panel size");
   const uint64_t n_panels = divide_up(n_rows_, kPanelRows);
   buffer_ = WeightBuffer(checked_mul<uint64_t>(n_panels, panel_bytes_, "matrix size"));
   const auto interleave = kernels::active()[format_].interleave;
@@ -88,6 +92,7 @@ void PackedMatrix::decode_row(uint64_t row, std::span<float> out) const {
     if (rotation_) rotation_->undo(out);
     return;
   }
+  if (format_ == Format::BF16) return decode_pairs(row, out);
   const uint64_t n_blocks = n_columns_ / shape.block_values;
   // A block at a time, so that no row of any length needs memory.
   alignas(8) std::byte block[512];
@@ -99,6 +104,13 @@ void PackedMatrix::decode_row(uint64_t row, std::span<float> out) const {
                          panel + b * shape.block_bytes * kPanelRows, row % kPanelRows, 1, block);
     decode(block, &out[b * shape.block_values], shape.block_values);
   }
+}
+
+void PackedMatrix::decode_pairs(uint64_t row, std::span<float> out) const {
+  const std::byte* panel = &buffer_.bytes()[row / kPanelRows * panel_bytes_];
+  const auto decode = kernels::active()[format_].decode;
+  for (uint64_t k = 0; k < n_columns_; ++k)
+    decode(panel + kernels::bf16_offset(row % kPanelRows, k), &out[k], 1);
 }
 
 void PackedMatrix::decode_grid_row(uint64_t row, std::span<float> out) const {
@@ -116,7 +128,7 @@ void PackedMatrix::decode_grid_row(uint64_t row, std::span<float> out) const {
 }
 
 void Multiplier::quantise(std::span<const float> x, kernels::Activations& activations) {
-  const bool is_wide = precision_ == ActivationPrecision::int16;
+  const bool is_wide = precision_ == ActivationPrecision::exact;
   const size_t n_columns = activations.n_columns, n_rows = activations.n_rows;
   const size_t block_bytes =
       is_wide ? sizeof(kernels::WideActivationBlock) : sizeof(kernels::ActivationBlock);
@@ -143,6 +155,34 @@ void Multiplier::quantise(std::span<const float> x, kernels::Activations& activa
     activations.blocks = blocks;
 }
 
+void Multiplier::group(std::span<const float> x, bool as_values, bool as_pairs,
+                       kernels::Activations& activations) {
+  const size_t n_columns = activations.n_columns, n_rows = activations.n_rows;
+  const size_t n_pairs = kernels::activation_pairs(n_columns);
+  if (as_values && n_rows == 1) {  // a group of its own as it is
+    activations.values = x.data();
+    as_values = false;
+  }
+  const size_t n_values = as_values ? n_rows * n_columns : 0;
+  const size_t needed = (n_values + (as_pairs ? n_rows * n_pairs : 0)) * sizeof(float);
+  if (groups_.bytes().size() < needed) groups_ = WeightBuffer(needed);
+  auto* values = reinterpret_cast<float*>(groups_.bytes().data());
+  auto* pairs = reinterpret_cast<uint32_t*>(values + n_values);
+  if (as_values) activations.values = values;
+  if (as_pairs) activations.pairs = pairs;
+  if (needed == 0) return;
+  const size_t rows_per_tile = divide_up(kGroupValues, n_columns * kernels::kGroupRows) * kernels::kGroupRows;
+  pool_.for_each_tile(divide_up(n_rows, rows_per_tile), [&](size_t tile, int) {
+    const size_t end = std::min(n_rows, (tile + 1) * rows_per_tile);
+    for (size_t row = tile * rows_per_tile; row < end; row += kernels::kGroupRows) {
+      const size_t n = kernels::group_rows(n_rows, row);
+      const float* from = &x[row * n_columns];
+      if (as_values) kernels::active().group_values(from, n, n_columns, values + row * n_columns);
+      if (as_pairs) kernels::active().group_pairs(from, n, n_columns, pairs + row * n_pairs);
+    }
+  });
+}
+
 void Multiplier::multiply_tile(const kernels::Activations& x, const Product& product, const Tile& tile,
                                int worker) {
   const PackedMatrix& weight = *product.weight;
@@ -158,7 +198,8 @@ void Multiplier::multiply_tile(const kernels::Activations& x, const Product& pro
   const uint64_t n_columns = x.n_columns;
   kernels::Activations rows = x;
   rows.n_rows = tile.n_rows;
-  rows.values += tile.first_row * n_columns;
+  if (rows.values != nullptr) rows.values += tile.first_row * n_columns;
+  if (rows.pairs != nullptr) rows.pairs += tile.first_row * kernels::activation_pairs(n_columns);
   const uint64_t first_block = tile.first_row * kernels::activation_blocks(n_columns);
   if (rows.blocks != nullptr) rows.blocks += first_block;
   if (rows.wide_blocks != nullptr) rows.wide_blocks += first_block;
@@ -221,24 +262,28 @@ void Multiplier::multiply_unrotated(std::span<const float> x, uint64_t n_rows,
   if (n_rows == 0 || products.empty()) return;
   const uint64_t n_columns = products[0].weight->n_columns();
   RUVLLM_ASSERT(x.size() == n_rows * n_columns);
-  bool any_quantised = false;
+  bool any_quantised = false, any_values = false, any_pairs = false;
   for (const Product& product : products) {
     RUVLLM_ASSERT(product.weight->n_columns() == n_columns && product.out_stride >= product.weight->n_rows());
     RUVLLM_ASSERT(product.out.size() >= (n_rows - 1) * product.out_stride + product.weight->n_rows());
     RUVLLM_ASSERT(product.bias.empty() || product.bias.size() == product.weight->n_rows());
+    const bool is_paired =
+        product.weight->format() == Format::BF16 && precision_ == ActivationPrecision::fast;
+    any_pairs |= is_paired;
     any_quantised |= traits(product.weight->format()).is_quantised;
+    any_values |= !is_paired && !traits(product.weight->format()).is_quantised;
   }
   kernels::Activations activations;
   activations.n_rows = n_rows;
   activations.n_columns = n_columns;
-  activations.values = x.data();
   if (any_quantised) quantise(x, activations);
+  if (any_values || any_pairs) group(x, any_values, any_pairs, activations);
   reserve_scratch(n_columns, std::min(n_rows, kTileRows));
 
   tiles_.clear();
   for (const Product& product : products) {
     const uint64_t n_panels = divide_up(product.weight->n_rows(), kPanelRows);
-    const Cut cut = cut_product(product.weight->panel_bytes_, n_columns, n_rows);
+    const Cut cut = cut_product(*product.weight, product.weight->panel_bytes_, n_rows);
     for (uint64_t row = 0; row < n_rows; row += cut.rows_per_tile)
       for (uint64_t panel = 0; panel < n_panels; panel += cut.panels_per_tile)
         tiles_.push_back({static_cast<uint64_t>(&product - products.data()), row,

@@ -63,6 +63,7 @@ class PackedMatrix {
  private:
   friend class Multiplier;
   void decode_grid_row(uint64_t row, std::span<float> out) const;
+  void decode_pairs(uint64_t row, std::span<float> out) const;
 
   Format format_ = Format::F32;
   uint64_t n_rows_ = 0;
@@ -82,14 +83,15 @@ struct Product {
   std::span<const float> bias = {};  ///< added to each row if not empty
 };
 
-/// How activations enter products with quantised weights: int8 is fast (what every engine does); int16 is
-/// exact to about 1e-5, at half the speed, for those who ask what a file's weights really mean.
-enum class ActivationPrecision { int8, int16 };
+/// How activations enter products. Fast is what every engine does: int8 with quantised weights, bf16 with
+/// BF16 ones. Exact is for those who ask what a file's weights really mean: int16, exact to about 1e-5, at
+/// half the speed, and f32. With F32 and F16 weights they are f32 either way.
+enum class ActivationPrecision { fast, exact };
 
 /// Runs products on a pool and owns the scratch memory for it. One per engine; not thread-safe.
 class Multiplier {
  public:
-  explicit Multiplier(ThreadPool& pool, ActivationPrecision precision = ActivationPrecision::int8)
+  explicit Multiplier(ThreadPool& pool, ActivationPrecision precision = ActivationPrecision::fast)
       : pool_(pool), precision_(precision) {}
 
   /// All products share the input x (n_rows, n_columns), which is quantised once. No allocation once the
@@ -114,6 +116,7 @@ class Multiplier {
   void multiply_unrotated(std::span<const float> x, uint64_t n_rows, std::span<const Product> products);
   void rotate(const Rotation& rotation, std::span<const float> x, uint64_t n_rows);
   void quantise(std::span<const float> x, kernels::Activations& activations);
+  void group(std::span<const float> x, bool as_values, bool as_pairs, kernels::Activations& activations);
   void reserve_scratch(uint64_t n_columns, uint64_t n_rows);
   void multiply_tile(const kernels::Activations& x, const Product& product, const Tile& tile, int worker);
 
@@ -124,6 +127,7 @@ class Multiplier {
   std::vector<Product> same_rotation_;
   std::vector<float> rotated_;  // an input that a rotation has been applied to
   WeightBuffer blocks_;         // activations as integers, of either width
+  WeightBuffer groups_;         // as floats in groups, and then as pairs
   std::vector<WeightBuffer>
       scratch_;  // one a worker: room for a tile's last, narrower panel, then the kernel's own
   uint64_t tail_bytes_ = 0;

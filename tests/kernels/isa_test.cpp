@@ -28,6 +28,7 @@ TEST_CASE("the sets are scalar and those that the processor can run, worst first
 #if defined(__x86_64__)
   if (features.avx2) expected += " avx2";
   if (features.avx512) expected += " avx512";
+  if (features.avx512_bf16) expected += " avx512";
 #elif defined(__aarch64__)
   if (features.neon) expected += " neon";
   if (features.dotprod) expected += " dotprod";

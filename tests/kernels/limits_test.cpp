@@ -19,6 +19,12 @@ TEST_CASE("what is measured is done: every byte read, every product added") {
     sets[i]->multiply_integers(100, &many);
     CHECK(many == 10 * few);
     if (i > 0) CHECK(static_cast<size_t>(sum) * 2 == few);  // ones are multiplied
+    for (const auto multiply : {sets[i]->multiply_values, sets[i]->multiply_pairs}) {
+      const float float_sum = multiply(10, &few);
+      multiply(100, &many);
+      CHECK(many == 10 * few);
+      CHECK(float_sum * 2 == static_cast<float>(few));
+    }
   }
 }
 

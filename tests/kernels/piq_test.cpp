@@ -159,8 +159,8 @@ TEST_CASE("products of any shape and grid are alike in every instruction set, an
         active().quantise(&x[row * n], n, &blocks[first_block_of(n, row)], group_rows(n_rows, row));
         active().quantise_wide(&x[row * n], n, &wide[first_block_of(n, row)], group_rows(n_rows, row));
       }
-      const Activations narrow = {n_rows, n, x.data(), blocks.data(), nullptr},
-                        exact = {n_rows, n, x.data(), nullptr, wide.data()};
+      const Activations narrow = {n_rows, n, nullptr, nullptr, blocks.data(), nullptr},
+                        exact = {n_rows, n, nullptr, nullptr, nullptr, wide.data()};
       for (const Grid& grid : grids_of(format)) {
         std::vector<float> weights;
         for (size_t i = 0; i < n_weights; ++i) {

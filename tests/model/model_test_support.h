@@ -33,7 +33,7 @@ struct RunOptions {
   int n_threads = 1;
   uint32_t chunk = 1u << 20;
   uint32_t capacity = 0;  ///< 0: as many as there are tokens
-  tensor::ActivationPrecision precision = tensor::ActivationPrecision::int8;
+  tensor::ActivationPrecision precision = tensor::ActivationPrecision::fast;
 };
 
 /// Logits of every position: (tokens, n_vocabulary).

@@ -10,7 +10,7 @@ struct TinyReference {
   double tolerance;
 };
 
-// int16 activations stand in for exact products where weights are quantised.
+// Exact activations: int16 where weights are quantised, f32 where they are BF16.
 const TinyReference kTiny[] = {
     {"tiny/llama.gguf", "tiny/ref/llama.json", 1e-3},
     {"tiny/qwen2.gguf", "tiny/ref/qwen2.json", 1e-3},
@@ -35,7 +35,7 @@ TEST_CASE("tiny models of every architecture give the exact logits and greedy to
     for (const auto& wanted : cases) {
       const auto tokens = wanted["tokens"].get<Tokens>();
       const RunOptions options{.capacity = wanted["n_ctx"].get<uint32_t>(),
-                               .precision = tensor::ActivationPrecision::int16};
+                               .precision = tensor::ActivationPrecision::exact};
       const std::vector<float> logits = logits_of(model, tokens, options);
       for (size_t i = 0; i < wanted["positions"].size(); ++i) {
         const auto position = wanted["positions"][i].get<size_t>();

@@ -52,7 +52,7 @@ std::vector<float> multiply_in_chunks(int n_threads, const Weights& weights, std
 
 TEST_CASE("a product has the same bits for any number of threads and any chunking of its rows") {
   Random random(test::test_seed());
-  for (Format format : {Format::Q4_0, Format::Q4_K, Format::Q6_K, Format::F16, Format::F32}) {
+  for (Format format : {Format::Q4_0, Format::Q4_K, Format::Q6_K, Format::F16, Format::BF16, Format::F32}) {
     const Weights weights = make_weights(random, format, 53, 512);
     const uint64_t n_rows = 515;
     const std::vector<float> x = make_floats(random, n_rows * 512);
@@ -64,6 +64,26 @@ TEST_CASE("a product has the same bits for any number of threads and any chunkin
         REQUIRE(std::memcmp(out.data(), expected.data(), out.size() * sizeof(float)) == 0);
       }
   }
+}
+
+TEST_CASE("where exact answers are asked for, BF16 weights meet activations that are not rounded") {
+  Random random(test::test_seed());
+  ThreadPool pool(2);
+  constexpr uint64_t kWeights = 37, kColumns = 129, kRows = 9;
+  const Weights weights = make_weights(random, Format::BF16, kWeights, kColumns);
+  const PackedMatrix packed(pool, weights.view);
+  std::vector<float> wide(kWeights * kColumns);
+  for (uint64_t row = 0; row < kWeights; ++row)
+    packed.decode_row(row, std::span(wide).subspan(row * kColumns, kColumns));
+  const PackedMatrix packed_wide(pool, {Format::F32, kWeights, kColumns, std::as_bytes(std::span(wide))});
+  const std::vector<float> x = make_floats(random, kRows * kColumns);
+  std::vector<float> exact(kRows * kWeights), fast(kRows * kWeights), expected(kRows * kWeights);
+  Multiplier exact_multiplier(pool, ActivationPrecision::exact), multiplier(pool);
+  exact_multiplier.multiply(x, kRows, {&packed, exact, kWeights});
+  multiplier.multiply(x, kRows, {&packed, fast, kWeights});
+  multiplier.multiply(x, kRows, {&packed_wide, expected, kWeights});
+  CHECK(exact == expected);
+  CHECK(fast != expected);
 }
 
 TEST_CASE("products that share an input are those of each alone, plus their biases") {
@@ -88,18 +108,19 @@ TEST_CASE("a row of a packed matrix decodes as it lay in the file, and every byt
   size_t n = 0;
   const kernels::Traits* rows = kernels::all_formats(&n);
   for (const kernels::Traits& shape : std::span(rows, n)) {
-    const Weights weights = make_weights(random, shape.format, 37, 512);
+    const uint64_t n_columns = shape.block_values == 1 ? 511 : 512;
+    const Weights weights = make_weights(random, shape.format, 37, n_columns);
     std::atomic<size_t> n_given = 0;
     const PackedMatrix packed(pool, weights.view,
                               [&](std::span<const std::byte> part) { n_given += part.size(); });
     CHECK(n_given == weights.bytes.size());
-    std::vector<float> expected(512), values(512);
+    std::vector<float> expected(n_columns), values(n_columns);
     for (uint64_t row : {0, 15, 16, 36}) {
-      kernels::active()[shape.format].decode(&weights.bytes[row * row_bytes(shape.format, 512)],
-                                             expected.data(), 512);
+      kernels::active()[shape.format].decode(&weights.bytes[row * row_bytes(shape.format, n_columns)],
+                                             expected.data(), n_columns);
       packed.decode_row(row, values);
       INFO(shape.name, " row ", row);
-      CHECK(std::memcmp(values.data(), expected.data(), 512 * sizeof(float)) == 0);
+      CHECK(std::memcmp(values.data(), expected.data(), n_columns * sizeof(float)) == 0);
     }
   }
 }

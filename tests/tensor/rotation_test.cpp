@@ -93,7 +93,7 @@ TEST_CASE("a product over weights that were rotated is that over the weights as 
   const PackedMatrix plain(pool, {Format::PIQ3, n_weights, n, plain_bytes});
 
   // Both products at once share the input, which only one of them takes rotated.
-  Multiplier multiplier(pool, ActivationPrecision::int16);
+  Multiplier multiplier(pool, ActivationPrecision::exact);
   std::vector<float> out_rotated(n_rows * n_weights), out_plain(n_rows * n_weights);
   const Product both[] = {{&rotated, out_rotated, n_weights}, {&plain, out_plain, n_weights}};
   multiplier.multiply(x, n_rows, both);
