@@ -19,6 +19,7 @@ void gemm_bf16_tile_avx512(size_t n_pairs, const float* a, const float* b, float
 
 void overlay_avx512_bf16(KernelSet& set) {
   set.formats[static_cast<uint32_t>(Format::BF16)].matmul = matmul_bf16;
+  set.group_pairs = group_pairs;
   set.multiply_pairs = multiply_pairs;
 }
 

@@ -1,5 +1,5 @@
 // Sixteen pairs of bf16 values as one AVX-512 register. See scalar/pairs.h for what each operation means.
-// A file built for AVX512-BF16 gets vdpbf16ps, which is that operation; others take it apart.
+// A file built for AVX512-BF16 gets vdpbf16ps and vcvtneps2bf16, which are those operations.
 #pragma once
 
 namespace ruvllm::kernels {
@@ -22,8 +22,12 @@ inline Pairs pair_up(Floats even, Floats odd) {
   return _mm512_or_si512(_mm512_srli_epi32(bf16_rounded(even), 16), bf16_rounded(odd));
 }
 inline void store_bf16(uint16_t* to, Floats a) {
-  _mm256_storeu_si256(reinterpret_cast<__m256i*>(to),
-                      _mm512_cvtepi32_epi16(_mm512_srli_epi32(bf16_rounded(a), 16)));
+#if defined(__AVX512BF16__)
+  const __m256i halves = reinterpret_cast<__m256i>(_mm512_cvtneps_pbh(a));
+#else
+  const __m256i halves = _mm512_cvtepi32_epi16(_mm512_srli_epi32(bf16_rounded(a), 16));
+#endif
+  _mm256_storeu_si256(reinterpret_cast<__m256i*>(to), halves);
 }
 inline Pairs load_pairs(const void* from) { return _mm512_loadu_si512(from); }
 inline void store_pairs(void* to, Pairs a) { _mm512_storeu_si512(to, a); }

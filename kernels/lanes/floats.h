@@ -141,21 +141,8 @@ struct FloatChunk {
   const uint8_t* x;
   size_t n_words;  ///< of an activation row
   size_t n_rows;
-  size_t first, n;      ///< words of the chunk
-  const uint8_t* next;  ///< weights that will be wanted next, `next_bytes` of each panel
-  size_t next_bytes;
+  size_t first, n;  ///< words of the chunk
 };
-
-/// Brings near the share of the next chunk of rows [row, row + n), so that memory is never idle for long.
-template <int n_panels>
-inline void fetch_share(const FloatChunk& chunk, size_t row, size_t n) {
-  constexpr size_t kLine = 64;
-  const size_t n_lines = chunk.next_bytes / kLine;
-  const size_t first = n_lines * row / chunk.n_rows, last = n_lines * (row + n) / chunk.n_rows;
-  for (size_t p = 0; p < n_panels; ++p)
-    for (size_t line = first; line < last; ++line)
-      prefetch(chunk.next + p * chunk.panel_stride + line * kLine);
-}
 
 /// A chunk times all rows, tile by tile; tiles don't reach over groups.
 template <class W, int n_panels>
@@ -165,7 +152,6 @@ void multiply_float_chunk(const FloatChunk& chunk, const Sums& sums) {
     const size_t n_group = group_rows(chunk.n_rows, row), in_group = row % kGroupRows;
     n = n_group - in_group < kMost ? n_group - in_group : kMost;
     const size_t word = (row - in_group) * chunk.n_words + chunk.first * n_group + in_group;
-    fetch_share<n_panels>(chunk, row, n);
     multiply_word_rows<W, n_panels, kFloatRows>(n, chunk.weights, chunk.panel_stride, chunk.x + 4 * word,
                                                 4 * n_group, chunk.n, part_of(sums, row, 0));
   }
@@ -177,16 +163,12 @@ void multiply_panels(const uint8_t* panels, size_t panel_bytes, const void* x, s
                      float* out, size_t out_stride, float* waiting) {
   constexpr size_t kWidth = 16 * n_panels;
   const bool is_chunked = n_rows > kGroupRows;
-  FloatChunk chunk = {panels, panel_bytes, static_cast<const uint8_t*>(x), n_words, n_rows, 0, 0, nullptr, 0};
+  FloatChunk chunk = {panels, panel_bytes, static_cast<const uint8_t*>(x), n_words, n_rows, 0, 0};
   for (size_t k = 0; k < n_words; k += chunk.n) {
     const size_t left = n_words - k;
     chunk.first = k;
     chunk.n = is_chunked && left > kChunkWords ? kChunkWords : left;
     chunk.weights = panels + k / W::kWords * W::kBytes;
-    if (is_chunked) {
-      chunk.next_bytes = chunk.n / W::kWords * W::kBytes;
-      chunk.next = chunk.n < left ? chunk.weights + chunk.next_bytes : panels + n_panels * panel_bytes;
-    }
     Sums sums = {k == 0 ? nullptr : waiting, kWidth, waiting, kWidth};
     if (chunk.n == left) {
       sums.to = out;
