@@ -34,8 +34,20 @@ inline float scaled_sum_of(const ActivationBlock& block, size_t half) {
   return K::kSubBlock == 32 ? block.scaled_sum : block.scaled_half_sums[half];
 }
 
-/// Part `part` of n_parts of the panel block that lies `ahead` bytes behind `block`: while codes are
-/// multiplied, memory goes on delivering. Not all of a block at once: a burst holds up what is needed now.
+/// Weights that are wanted soon, fetched a little at a time while others are multiplied, so that memory goes
+/// on delivering. Not many at once: a burst holds up what is needed now.
+struct Fetch {
+  const uint8_t* at;
+  size_t step;
+  void go_on() {
+    const uint8_t* end = at + step;
+    for (const uint8_t* line = at + (-reinterpret_cast<uintptr_t>(at) & 63); line < end; line += 64)
+      prefetch(line);
+    at = end;
+  }
+};
+
+/// The same of part `part` of n_parts of the panel block that lies `ahead` bytes behind `block`.
 template <class Block>
 inline void fetch_ahead(const uint8_t* block, size_t ahead, size_t part, size_t n_parts) {
   constexpr size_t kLines = sizeof(Block) * 16 / 64;

@@ -92,11 +92,19 @@ inline __attribute__((always_inline)) void multiply_sub_block_in_pairs(const Chu
   }
 }
 
+/// What will be unpacked after a chunk: of each panel its bytes.
+struct NextChunk {
+  Fetch panels[kTilePanels];
+  void go_on() {
+    for (Fetch& panel : panels) panel.go_on();
+  }
+};
+
 /// n_blocks x 32 columns of n_panels panels times n_rows activation rows, whose blocks lie `stride` apart.
-/// Meanwhile `next` is brought near, which will be wanted next.
+/// Meanwhile `next` is brought near, the blocks that will be wanted next, and a share of the next chunk.
 template <class K, int n_panels, int n_rows>
 void multiply_tile(const Chunk& chunk, const ActivationBlock* x, size_t stride, const ActivationBlock* next,
-                   size_t n_blocks, const Sums& sums) {
+                   size_t n_blocks, NextChunk& weights, const Sums& sums) {
   constexpr size_t kHalves = K::kHalves;
   Floats sum[n_panels][n_rows];
 #pragma GCC unroll 8
@@ -112,6 +120,7 @@ void multiply_tile(const Chunk& chunk, const ActivationBlock* x, size_t stride, 
     const size_t half = s % kHalves;
     if (half == 0) {
       for (int r = 0; r < n_rows; ++r) prefetch(next + s / kHalves * stride + r);
+      weights.go_on();
     }
     Ints total[n_panels][n_rows];
     if constexpr (n_rows > 1 && requires { typename K::Product::OfTwoRows; })
@@ -172,13 +181,14 @@ void multiply_wide(const Chunk& chunk, size_t panel, const WideActivationBlock* 
 /// The tile for exactly n rows, n <= n_rows. Where a group fits a tile, its stride is known when compiled.
 template <class K, int n_panels, int n_rows>
 inline void multiply_rows(size_t n, const Chunk& chunk, const ActivationBlock* x, size_t stride,
-                          const ActivationBlock* next, size_t n_blocks, const Sums& sums) {
+                          const ActivationBlock* next, size_t n_blocks, NextChunk& weights,
+                          const Sums& sums) {
   if constexpr (n_rows > 0) {
     if (n == static_cast<size_t>(n_rows)) {
       const size_t known = kTileRows >= kGroupRows ? static_cast<size_t>(n_rows) : stride;
-      return multiply_tile<K, n_panels, n_rows>(chunk, x, known, next, n_blocks, sums);
+      return multiply_tile<K, n_panels, n_rows>(chunk, x, known, next, n_blocks, weights, sums);
     }
-    multiply_rows<K, n_panels, n_rows - 1>(n, chunk, x, stride, next, n_blocks, sums);
+    multiply_rows<K, n_panels, n_rows - 1>(n, chunk, x, stride, next, n_blocks, weights, sums);
   }
 }
 
@@ -193,7 +203,7 @@ inline Sums part_of(const Sums& sums, size_t row, size_t panel) {
 /// All activation rows times a chunk.
 template <class K>
 void multiply_chunk(const Chunk& chunk, size_t n_panels, const Activations& x, size_t first_block,
-                    size_t n_blocks, const Sums& sums) {
+                    size_t n_blocks, NextChunk& weights, const Sums& sums) {
   const size_t group_pitch = kGroupRows * activation_blocks(x.n_columns);
   size_t n = 0;
   for (size_t row = 0; row < x.n_rows; row += n) {
@@ -204,16 +214,17 @@ void multiply_chunk(const Chunk& chunk, size_t n_panels, const Activations& x, s
     const Sums of_rows = part_of(sums, row, 0);
     if (n_panels == kTilePanels) {
       multiply_rows<K, kTilePanels, kTileRows>(n, chunk, blocks, stride, blocks + group_pitch, n_blocks,
-                                               of_rows);
+                                               weights, of_rows);
     } else {
-      multiply_rows<K, 1, kTileRows>(n, chunk, blocks, stride, blocks + group_pitch, n_blocks, of_rows);
+      multiply_rows<K, 1, kTileRows>(n, chunk, blocks, stride, blocks + group_pitch, n_blocks, weights,
+                                     of_rows);
     }
   }
 }
 
 template <class K>
 void multiply_chunk_wide(const Chunk& chunk, size_t n_panels, const Activations& x, size_t first_block,
-                         size_t n_blocks, const Sums& sums) {
+                         size_t n_blocks, NextChunk&, const Sums& sums) {
   for (size_t row = 0; row < x.n_rows; ++row) {
     const size_t stride = group_rows(x.n_rows, row);
     const WideActivationBlock* blocks =
@@ -223,18 +234,18 @@ void multiply_chunk_wide(const Chunk& chunk, size_t n_panels, const Activations&
   }
 }
 
-/// How far ahead of unpacking weights are fetched.
+/// How far ahead of unpacking weights are fetched where rows are too few to do it while they are multiplied.
 constexpr size_t kAhead = 8192;
 
 /// Columns k .. k + n - 1 of one panel. Where the format has a grid, the last block may be shorter.
 template <class F>
-inline void unpack_chunk(const F& format, const uint8_t* panel, size_t k, size_t n, uint8_t* codes,
-                         float* scales, float* mins) {
+inline void unpack_chunk(const F& format, const uint8_t* panel, size_t k, size_t n, bool is_fetching,
+                         uint8_t* codes, float* scales, float* mins) {
   using Block = typename F::Block;
   for (size_t i = 0; i < n; i += Block::kValues) {
     const size_t at = i / Block::kSubBlock * 16;
     const uint8_t* block = panel + (k + i) / Block::kValues * sizeof(Block) * 16;
-    fetch_ahead<Block>(block, kAhead, 0, 1);
+    if (is_fetching) Fetch{block + kAhead, sizeof(Block) * 16}.go_on();
     if constexpr (requires { format.grid; }) {
       const size_t left = n - i < Block::kValues ? n - i : Block::kValues;
       format.unpack(block, activation_blocks(left), codes + i * 16, scales + at);
@@ -252,6 +263,19 @@ constexpr size_t kManyRows = 32;
 /// So few rows that weights are taken a panel at a time, in one run through memory.
 constexpr size_t kFewRows = 2;
 
+/// Columns k .. k + n - 1 of the panels from `panel` on, in as many steps as tiles of n_rows rows have
+/// blocks.
+template <class F>
+inline NextChunk next_chunk(const uint8_t* panel, size_t panel_bytes, size_t k, size_t n, size_t n_rows) {
+  using Block = typename F::Block;
+  const auto bytes_of = [](size_t columns) { return columns * sizeof(Block) * 16 / Block::kValues; };
+  const size_t n_tiles = (n_rows + kGroupRows - 1) / kGroupRows * ((kGroupRows + kTileRows - 1) / kTileRows);
+  const size_t step = bytes_of(n) / (n_tiles * activation_blocks(n)) + 1;
+  NextChunk next;
+  for (size_t p = 0; p < kTilePanels; ++p) next.panels[p] = {panel + p * panel_bytes + bytes_of(k), step};
+  return next;
+}
+
 template <class F>
 void multiply_quantised(const F& format, const void* panels, size_t panel_bytes, size_t n_panels,
                         const Activations& x, float* out, size_t out_stride, void* scratch) {
@@ -264,6 +288,7 @@ void multiply_quantised(const F& format, const void* panels, size_t panel_bytes,
   const size_t at_once = x.n_rows <= kFewRows ? 1 : kTilePanels;
   const size_t step = at_once * (is_many ? kTurns : 1);
   const size_t chunk_columns = is_many ? kChunkColumns : kChunkColumns / 2;
+  const bool is_few = x.n_rows <= kFewRows || x.wide_blocks != nullptr;
   for (size_t first = 0; first < n_panels; first += step) {
     const size_t last = n_panels - first < step ? n_panels : first + step;
     for (size_t k = 0; k < x.n_columns; k += chunk_columns) {
@@ -272,15 +297,25 @@ void multiply_quantised(const F& format, const void* panels, size_t panel_bytes,
         const size_t n_here = last - panel < at_once ? last - panel : at_once;
         for (size_t p = 0; p < n_here; ++p) {
           const uint8_t* bytes = static_cast<const uint8_t*>(panels) + (panel + p) * panel_bytes;
-          unpack_chunk(format, bytes, k, n, chunk.codes[p], chunk.scales[p], chunk.mins[p]);
+          unpack_chunk(format, bytes, k, n, is_few, chunk.codes[p], chunk.scales[p], chunk.mins[p]);
         }
+        // Next come the same columns of the panels whose turn it is, then the next columns, then other
+        // panels.
+        const bool is_row_end = panel + at_once >= last, is_last = k + n >= x.n_columns;
+        const size_t next_panel = !is_row_end ? panel + at_once : is_last ? last : first;
+        NextChunk next =
+            next_chunk<F>(static_cast<const uint8_t*>(panels) + next_panel * panel_bytes, panel_bytes,
+                          !is_row_end ? k
+                          : is_last   ? 0
+                                      : k + n,
+                          n, x.n_rows);
         float* of_panels = waiting + (panel - first) / kTilePanels * x.n_rows * kWidth;
         Sums sums = {k == 0 ? nullptr : of_panels, kWidth, of_panels, kWidth};
         if (k + n == x.n_columns) {
           sums.to = out + panel * kPanelRows;
           sums.to_stride = out_stride;
         }
-        multiply_all(chunk, n_here, x, k / kActivationBlock, activation_blocks(n), sums);
+        multiply_all(chunk, n_here, x, k / kActivationBlock, activation_blocks(n), next, sums);
       }
     }
   }

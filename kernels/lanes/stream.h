@@ -81,16 +81,20 @@ struct PartProducts {
   }
 };
 
-/// One panel times the n_rows rows from `row` on.
+/// One panel times the n_rows rows from `row` on. Slice `slice` of n_slices fetches that share of what comes
+/// next.
 template <class F, size_t n_rows>
-void stream_slice(const uint8_t* block, const Activations& x, size_t row, bool is_first, float* out,
-                  size_t out_stride) {
+void stream_slice(const uint8_t* block, size_t panel_bytes, const Activations& x, size_t row, size_t slice,
+                  size_t n_slices, float* out, size_t out_stride) {
   using Block = typename F::Block;
   constexpr size_t kScales = Block::kValues / KindOf<F>::kSubBlock;
   using Products = PartProducts<F, n_rows>;
   constexpr size_t kParts = Block::kValues / Products::kColumns;
   // One or two rows run at the speed of memory, which the processor sees coming: only what is needed next.
   constexpr size_t kAhead = n_rows <= 2 ? 0 : 4096;
+  // Where there are more slices, the panel is near already, and the next one is fetched in equal shares.
+  Fetch share = {block + panel_bytes + slice * panel_bytes / n_slices,
+                 panel_bytes / (n_slices * (x.n_columns / Products::kColumns)) + 1};
   const RowBlocks<n_rows> blocks(x, row);
   Floats sum[n_rows];
   for (Floats& s : sum) s = broadcast(0.0f);
@@ -98,7 +102,10 @@ void stream_slice(const uint8_t* block, const Activations& x, size_t row, bool i
     alignas(64) float scales[kScales * 16], mins[kScales * 16];
     F::scales(block, scales, mins);
     for (size_t part = 0; part < kParts; ++part) {
-      if (is_first) fetch_ahead<Block>(block, kAhead, part, kParts);
+      if (n_slices > 1)
+        share.go_on();
+      else
+        fetch_ahead<Block>(block, kAhead, part, kParts);
       Products products(blocks, (k + part * Products::kColumns) / kActivationBlock);
       F::quants(block, part, products);
       const size_t at = part * Products::kSums * 16;
@@ -110,11 +117,12 @@ void stream_slice(const uint8_t* block, const Activations& x, size_t row, bool i
 
 /// The slice of exactly n rows, n <= n_rows.
 template <class F, size_t n_rows>
-inline void stream_rows(size_t n, const uint8_t* panel, const Activations& x, size_t row, bool is_first,
-                        float* out, size_t out_stride) {
+inline void stream_rows(size_t n, const uint8_t* panel, size_t panel_bytes, const Activations& x, size_t row,
+                        size_t slice, size_t n_slices, float* out, size_t out_stride) {
   if constexpr (n_rows > 0) {
-    if (n == n_rows) return stream_slice<F, n_rows>(panel, x, row, is_first, out, out_stride);
-    stream_rows<F, n_rows - 1>(n, panel, x, row, is_first, out, out_stride);
+    if (n == n_rows)
+      return stream_slice<F, n_rows>(panel, panel_bytes, x, row, slice, n_slices, out, out_stride);
+    stream_rows<F, n_rows - 1>(n, panel, panel_bytes, x, row, slice, n_slices, out, out_stride);
   }
 }
 
@@ -137,13 +145,13 @@ template <class F>
 void matmul_streamed(const uint8_t* panels, size_t panel_bytes, size_t n_panels, const Activations& x,
                      float* out, size_t out_stride) {
   constexpr size_t kLargest = most_streamed<F>() < kSliceRows ? most_streamed<F>() : kSliceRows;
+  const size_t n_slices =
+      x.n_rows <= kSliceRows ? 1 : 1 + (x.n_rows - kSliceRows + kGroupRows - 1) / kGroupRows;
   for (size_t panel = 0; panel < n_panels; ++panel) {
-    size_t n = 0;
-    for (size_t row = 0; row < x.n_rows; row += n) {
-      const size_t left = x.n_rows - row;
-      n = left <= kSliceRows ? left : kGroupRows;
-      stream_rows<F, kLargest>(n, panels + panel * panel_bytes, x, row, row == 0, out + panel * kPanelRows,
-                               out_stride);
+    for (size_t slice = 0; slice < n_slices; ++slice) {
+      const size_t row = slice * kGroupRows, n = slice + 1 < n_slices ? kGroupRows : x.n_rows - row;
+      stream_rows<F, kLargest>(n, panels + panel * panel_bytes, panel_bytes, x, row, slice, n_slices,
+                               out + panel * kPanelRows, out_stride);
     }
   }
 }
