@@ -37,29 +37,7 @@ inline Pairs broadcast_pair(const void* from) {
   return splat_word(pair);
 }
 
-/// Multiply-adds, in the mode that sum_pairs sets.
-struct PairSums {
-  static constexpr int kParts = 2;
-  template <int part>
-  static Floats part_of(Pairs a) {
-    if constexpr (part == 0) return as_floats(both(a, splat_word(static_cast<int32_t>(0xFFFF0000u))));
-    return as_floats(shift_left<16>(a));
-  }
-  static Floats add(Floats sum, Floats a, Floats b) { return fma(a, b, sum); }
-};
-/// Apart, so that no other arithmetic gets into the mode.
-template <class Products>
-__attribute__((noinline)) void call_apart(const Products& products) {
-  products(PairSums{});
-}
-template <class Products>
-inline void sum_pairs(const Products& products) {
-  constexpr unsigned kDenormalsAreZero = 0x0040, kFlushToZero = 0x8000;
-  const unsigned mode = _mm_getcsr();
-  _mm_setcsr(mode | kDenormalsAreZero | kFlushToZero);
-  call_apart(products);
-  _mm_setcsr(mode);
-}
-
 }  // namespace
 }  // namespace ruvllm::kernels
+
+#include "kernels/avx2/flushed_pairs.h"
