@@ -3,6 +3,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/json.h"
+#include "base/largest.h"
 #include "base/limits.h"
 #include "base/utf8.h"
 #include "cli/console.h"
@@ -21,7 +22,6 @@
 #include <cmath>
 #include <functional>
 #include <memory>
-#include <numeric>
 #include <optional>
 #include <string>
 #include <vector>
@@ -71,12 +71,8 @@ struct Candidate {
 
 std::vector<Candidate> likeliest(std::span<const float> logits, int n_candidates) {
   std::vector<text::TokenId> order(logits.size());
-  std::iota(order.begin(), order.end(), 0);
   const auto n_top = std::min<size_t>(static_cast<size_t>(n_candidates), logits.size());
-  const auto better = [&](text::TokenId a, text::TokenId b) {
-    return logits[a] != logits[b] ? logits[a] > logits[b] : a < b;
-  };
-  std::partial_sort(order.begin(), order.begin() + static_cast<ptrdiff_t>(n_top), order.end(), better);
+  put_largest_first<float, text::TokenId>(logits, n_top, order);
   const float largest = logits[static_cast<size_t>(order[0])];
   double sum = 0;
   for (const float logit : logits) sum += std::exp(static_cast<double>(logit) - largest);

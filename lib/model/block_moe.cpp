@@ -5,10 +5,10 @@
 #include "model/blocks.h"
 
 #include "base/error.h"
+#include "base/largest.h"
 #include "tensor/ops.h"
 
 #include <algorithm>
-#include <numeric>
 
 namespace ruvllm::model {
 namespace {
@@ -16,10 +16,7 @@ namespace {
 /// Turns the scores of one row into the weights of its experts: 0 for all that are not chosen.
 void choose_experts(const HyperParameters& h, std::span<float> scores, std::span<uint32_t> order) {
   tensor::softmax(scores);
-  std::iota(order.begin(), order.end(), 0u);
-  std::partial_sort(
-      order.begin(), order.begin() + h.n_experts_used, order.end(),
-      [&](uint32_t a, uint32_t b) { return scores[a] != scores[b] ? scores[a] > scores[b] : a < b; });
+  put_largest_first<float>(scores, h.n_experts_used, order);
   float sum = 0;
   for (const uint32_t expert : order.first(h.n_experts_used)) sum += scores[expert];
   const float factor = h.expert_weights_scale / (h.renormalise_experts ? sum : 1.0f);

@@ -3,11 +3,11 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/json.h"
+#include "base/largest.h"
 
 #include <algorithm>
 #include <cmath>
 #include <cstring>
-#include <numeric>
 
 namespace ruvllm::train {
 namespace {
@@ -26,12 +26,7 @@ std::string header_of(const std::string& identity) {
 void append_record(std::span<const float> logits, size_t k, float temperature, std::vector<int32_t>& order,
                    std::vector<std::byte>& out) {
   order.resize(logits.size());
-  std::iota(order.begin(), order.end(), 0);
-  std::partial_sort(order.begin(), order.begin() + static_cast<ptrdiff_t>(k), order.end(),
-                    [&](int32_t a, int32_t b) {
-                      const float x = logits[static_cast<size_t>(a)], y = logits[static_cast<size_t>(b)];
-                      return x != y ? x > y : a < b;
-                    });
+  put_largest_first<float, int32_t>(logits, k, order);
   const auto scaled = [&](int32_t id) {
     return static_cast<double>(logits[static_cast<size_t>(id)]) / temperature;
   };

@@ -1,13 +1,13 @@
 // Mixtures of experts: who works on which row, and what comes of it. Experts themselves are plain products on
 // the rows that select_rows() gave them.
 #include "base/error.h"
+#include "base/largest.h"
 #include "train/ops/ops.h"
 #include "train/ops/rows.h"
 #include "train/ops/vector.h"
 
 #include <algorithm>
 #include <cmath>
-#include <numeric>
 
 namespace ruvllm::train {
 namespace {
@@ -16,9 +16,7 @@ namespace {
 template <typename T>
 T keep_largest(std::span<T> p, size_t n_used, std::vector<uint32_t>& order) {
   order.resize(p.size());
-  std::iota(order.begin(), order.end(), 0u);
-  std::partial_sort(order.begin(), order.begin() + static_cast<ptrdiff_t>(n_used), order.end(),
-                    [&](uint32_t a, uint32_t b) { return p[a] != p[b] ? p[a] > p[b] : a < b; });
+  put_largest_first<T, uint32_t>(p, n_used, order);
   T sum = 0;
   for (size_t i = 0; i < n_used; ++i) sum += p[order[i]];
   for (size_t i = n_used; i < p.size(); ++i) p[order[i]] = 0;
