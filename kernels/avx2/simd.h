@@ -190,6 +190,13 @@ inline Ints either(Ints a, Ints b) {
 inline Ints differ(Ints a, Ints b) {
   return both_int_halves([&](int h) { return _mm256_xor_si256(a.half[h], b.half[h]); });
 }
+/// Bits of `yes` where `mask` has ones, else of `no`.
+inline Ints merge(Ints mask, Ints yes, Ints no) {
+  return both_int_halves([&](int h) {
+    return _mm256_or_si256(_mm256_and_si256(mask.half[h], yes.half[h]),
+                           _mm256_andnot_si256(mask.half[h], no.half[h]));
+  });
+}
 inline Ints add_bytes(Ints a, Ints b) {
   return both_int_halves([&](int h) { return _mm256_add_epi8(a.half[h], b.half[h]); });
 }

@@ -88,6 +88,8 @@ inline Ints splat_byte(int value) { return _mm512_set1_epi8(static_cast<char>(va
 inline Ints both(Ints a, Ints b) { return _mm512_and_si512(a, b); }
 inline Ints either(Ints a, Ints b) { return _mm512_or_si512(a, b); }
 inline Ints differ(Ints a, Ints b) { return _mm512_xor_si512(a, b); }
+/// Bits of `yes` where `mask` has ones, else of `no`.
+inline Ints merge(Ints mask, Ints yes, Ints no) { return _mm512_ternarylogic_epi32(mask, yes, no, 0xCA); }
 inline Ints add_bytes(Ints a, Ints b) { return _mm512_add_epi8(a, b); }
 inline Ints add_words(Ints a, Ints b) { return _mm512_add_epi32(a, b); }
 template <int n>

@@ -73,8 +73,8 @@ struct BlockQ5_K {
 struct BlockQ6_K {
   static constexpr int kValues = 256, kSubBlock = 16;
   static constexpr bool kHasMin = false;
-  static constexpr Field fields[] = {{208, 2, 1}, {192, 4, 4}, {128, 4, 8},
-                                     {0, 4, 16},  {160, 4, 8}, {64, 4, 16}};
+  static constexpr Field fields[] = {{208, 2, 1}, {192, 1, 16}, {128, 4, 8},
+                                     {0, 4, 16},  {160, 4, 8},  {64, 4, 16}};
   uint8_t ql[128];
   uint8_t qh[64];
   int8_t scales[16];

@@ -34,11 +34,18 @@ struct RowBlocks {
   }
 };
 
+/// Whether weights come from memory and are read from one end to the other, for one or two rows: only what
+/// loads ask for in that order do processors fetch ahead. A compiler left to itself mixes loads, which halves
+/// what memory delivers, and fetching by instructions has no more lines under way than the first-level cache
+/// has buffers.
+template <size_t n_rows>
+constexpr bool kIsInOrder = n_rows <= 2;
+
 /// The products of a part of a block: what StoredCodes is to tiles.
 template <class F, size_t n_rows>
 struct PartProducts {
   using K = KindOf<F>;
-  static constexpr size_t kColumns = n_rows <= 2 ? F::kWidePart : F::kNarrowPart;
+  static constexpr size_t kColumns = kIsInOrder<n_rows> ? F::kWidePart : F::kNarrowPart;
   static constexpr size_t kSums = kColumns / K::kSubBlock;
   /// Where codes are unsigned, bytes are multiplied as they are, and sums start at -kZero times the
   /// activations'.
@@ -56,6 +63,11 @@ struct PartProducts {
       for (size_t r = 0; r < n_rows; ++r)
         product[s][r].begin(bias_of<K>(x.at(first + s / K::kHalves, r), s % K::kHalves) >> kBiasShift);
     }
+  }
+  static Ints words(const uint8_t* panel, size_t offset, size_t unit = 0) {
+    Ints loaded = words_of(panel, offset, unit);
+    if constexpr (kIsInOrder<n_rows>) hide(loaded);
+    return loaded;
   }
   static Ints centred(Ints bytes) { return kUnsignedCodes ? bytes : codes_from(bytes, F::kZero); }
   inline __attribute__((always_inline)) void put(size_t group, Ints codes) {
@@ -90,8 +102,7 @@ void stream_slice(const uint8_t* block, size_t panel_bytes, const Activations& x
   constexpr size_t kScales = Block::kValues / KindOf<F>::kSubBlock;
   using Products = PartProducts<F, n_rows>;
   constexpr size_t kParts = Block::kValues / Products::kColumns;
-  // One or two rows run at the speed of memory, which the processor sees coming: only what is needed next.
-  constexpr size_t kAhead = n_rows <= 2 ? 0 : 4096;
+  constexpr size_t kAhead = 4096;
   // Where there are more slices, the panel is near already, and the next one is fetched in equal shares.
   Fetch share = {block + panel_bytes + slice * panel_bytes / n_slices,
                  panel_bytes / (n_slices * (x.n_columns / Products::kColumns)) + 1};
@@ -104,7 +115,7 @@ void stream_slice(const uint8_t* block, size_t panel_bytes, const Activations& x
     for (size_t part = 0; part < kParts; ++part) {
       if (n_slices > 1)
         share.go_on();
-      else
+      else if (!kIsInOrder<n_rows>)
         fetch_ahead<Block>(block, kAhead, part, kParts);
       Products products(blocks, (k + part * Products::kColumns) / kActivationBlock);
       F::quants(block, part, products);

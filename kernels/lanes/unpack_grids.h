@@ -108,7 +108,7 @@ struct LanesIQ2_XXS : CodeBookFormat<BlockIQ2_XXS, 43> {
   }
   template <class Codes>
   static void quants(const uint8_t* panel, size_t part, Codes& to) {
-    const Ints numbers = words_of(panel, 2, 2 * part), rest = words_of(panel, 2, 2 * part + 1);
+    const Ints numbers = to.words(panel, 2, 2 * part), rest = to.words(panel, 2, 2 * part + 1);
     const auto signs = [&](size_t k) { return with_parity(bits(rest, 7 * k, 127)); };
     put_points(to, 0, 4, kIq2xxsGrid, kIq2xxsNumbers, even_bytes(numbers), signs(0), signs(2));
     put_points(to, 2, 6, kIq2xxsGrid, kIq2xxsNumbers, odd_bytes(numbers), signs(1), signs(3));
@@ -129,7 +129,7 @@ struct LanesIQ2_XS : CodeBookFormat<BlockIQ2_XS, 43> {
   static void quants(const uint8_t* panel, size_t part, Codes& to) {
 #pragma GCC unroll 2
     for (size_t u = 0; u < 2; ++u) {
-      const Ints word = words_of(panel, 2, 2 * part + u);
+      const Ints word = to.words(panel, 2, 2 * part + u);
       put_points(to, 4 * u, 4 * u + 2, kIq2xsGrid, kIq2xsNumbers, both(word, splat_word(0x01FF01FF)),
                  with_parity(bits(word, 9, 127)), with_parity(shift_right<25>(word)));
     }
@@ -142,8 +142,8 @@ struct LanesIQ2_S : CodeBookFormat<BlockIQ2_S, 43> {
   }
   template <class Codes>
   static void quants(const uint8_t* panel, size_t part, Codes& to) {
-    const Ints low = words_of(panel, 2, part), signs = words_of(panel, 34, part);
-    const Ints high = byte_number(words_of(panel, 66, part / 4), part % 4);  // two bits for each of four
+    const Ints low = to.words(panel, 2, part), signs = to.words(panel, 34, part);
+    const Ints high = byte_number(to.words(panel, 66, part / 4), part % 4);  // two bits for each of four
     const Ints even =
         either(shift_left<8>(both(high, splat_word(3))), shift_left<20>(both(high, splat_word(48))));
     const Ints odd =
@@ -163,10 +163,10 @@ struct LanesIQ3_XXS : CodeBookFormat<BlockIQ3_XXS, 62> {
   }
   template <class Codes>
   static void quants(const uint8_t* panel, size_t part, Codes& to) {
-    const Ints rest = words_of(panel, 66, part);
+    const Ints rest = to.words(panel, 66, part);
 #pragma GCC unroll 2
     for (size_t u = 0; u < 2; ++u) {
-      const Ints numbers = words_of(panel, 2, 2 * part + u);
+      const Ints numbers = to.words(panel, 2, 2 * part + u);
       const Ints near = with_parity(bits(rest, 14 * u, 127)), far = with_parity(bits(rest, 14 * u + 7, 127));
       put_small_points(to, 4 * u, 4 * u + 2, kIq3xxsGrid, kIq3xxsNumbers, kIq3xxsLevels, even_bytes(numbers),
                        near, far, 0);
@@ -186,11 +186,11 @@ struct LanesIQ3_S : CodeBookFormat<BlockIQ3_S, 15> {
   }
   template <class Codes>
   static void quants(const uint8_t* panel, size_t part, Codes& to) {
-    const Ints signs = words_of(panel, 74, part);
-    const Ints high = byte_number(words_of(panel, 66, part / 4), part % 4);  // a bit for each of eight
+    const Ints signs = to.words(panel, 74, part);
+    const Ints high = byte_number(to.words(panel, 66, part / 4), part % 4);  // a bit for each of eight
 #pragma GCC unroll 2
     for (size_t u = 0; u < 2; ++u) {
-      const Ints numbers = words_of(panel, 2, 2 * part + u), ninth = bits(high, 4 * u, 15);
+      const Ints numbers = to.words(panel, 2, 2 * part + u), ninth = bits(high, 4 * u, 15);
       const Ints even =
           either(shift_left<8>(both(ninth, splat_word(1))), shift_left<22>(both(ninth, splat_word(4))));
       const Ints odd =

@@ -31,6 +31,8 @@ inline Floats halves_of(const uint8_t* panel, size_t offset) {
 inline Ints mask_bytes(Ints a, int mask) { return both(a, splat_byte(mask)); }
 inline Ints low_nibbles(Ints a) { return mask_bytes(a, 15); }
 inline Ints high_nibbles(Ints a) { return mask_bytes(shift_right<4>(a), 15); }
+/// The low nibbles of one, the high ones of the other.
+inline Ints join_nibbles(Ints low, Ints high) { return merge(splat_byte(15), low, high); }
 /// Unsigned bytes less `zero` as codes.
 inline Ints codes_from(Ints bytes, int zero) {
   return add_bytes(bytes, splat_byte(kUnsignedCodes ? 128 - zero : -zero));
@@ -65,9 +67,10 @@ struct PlainFormat {
 };
 
 /// A format with parts has, besides, scales(panel, scales, mins) for a whole block, and quants(panel, part,
-/// to) for each part of Codes::kColumns columns, which calls to.put(group within the part, codes) for all its
-/// groups. Wide parts take fewest instructions, narrow ones fewest sums at once. Unsigned bytes are `zero`
-/// more than the quants they stand for: to.centred(bytes) makes codes of them.
+/// to) for each part of Codes::kColumns columns, which reads to.words(panel, offset, unit) and calls
+/// to.put(group within the part, codes) for all its groups. Wide parts take fewest instructions, narrow ones
+/// fewest sums at once. Unsigned bytes are `zero` more than the quants they stand for: to.centred(bytes)
+/// makes codes of them.
 template <class Block_, int most, int zero, size_t wide, size_t narrow = wide>
 struct FormatInParts : PlainFormat<Block_, most> {
   static constexpr int kZero = zero;
@@ -79,6 +82,9 @@ template <class F>
 struct StoredCodes {
   static constexpr size_t kColumns = F::kWidePart;
   uint8_t* codes;
+  static Ints words(const uint8_t* panel, size_t offset, size_t unit = 0) {
+    return words_of(panel, offset, unit);
+  }
   void put(size_t group, Ints bytes) const { store_ints(codes + 64 * group, bytes); }
   static Ints centred(Ints bytes) { return codes_from(bytes, F::kZero); }
 };
@@ -105,7 +111,7 @@ struct LanesQ4_0 : FormatInParts<BlockQ4_0, 8, 8, 32> {
   static void quants(const uint8_t* panel, size_t, Codes& to) {
 #pragma GCC unroll 4
     for (size_t u = 0; u < 4; ++u) {
-      const Ints q = words_of(panel, 2, u);
+      const Ints q = to.words(panel, 2, u);
       to.put(u, to.centred(low_nibbles(q)));
       to.put(u + 4, to.centred(high_nibbles(q)));
     }
@@ -125,27 +131,33 @@ struct LanesQ4_1 : FormatInParts<BlockQ4_1, 15, 128, 32> {
   static void quants(const uint8_t* panel, size_t, Codes& to) {
 #pragma GCC unroll 4
     for (size_t u = 0; u < 4; ++u) {
-      const Ints q = words_of(panel, 4, u);
+      const Ints q = to.words(panel, 4, u);
       to.put(u, low_nibbles(q));
       to.put(u + 4, high_nibbles(q));
     }
   }
 };
 
-/// Nibbles at `offset` with fifth bits: bit j of the words belongs to value j.
-inline Ints five_bits(const uint8_t* panel, size_t offset, Ints fifth_bits, size_t group) {
-  const Ints q = words_of(panel, offset, group % 4);
-  return either(group < 4 ? low_nibbles(q) : high_nibbles(q),
-                value_where_bit(fifth_bits, static_cast<int>(4 * group), 16));
+/// Nibbles at `offset` with fifth bits: bit j of the words belongs to value j. Each through finish().
+template <class Codes, class Finish>
+inline void unpack_five_bits(const uint8_t* panel, size_t offset, Ints fifth_bits, Codes& to, Finish finish) {
+  const auto put = [&](size_t group, Ints nibbles) {
+    const Ints fifth = value_where_bit(fifth_bits, static_cast<int>(4 * group), 16);
+    to.put(group, finish(either(nibbles, fifth)));
+  };
+#pragma GCC unroll 4
+  for (size_t u = 0; u < 4; ++u) {
+    const Ints q = to.words(panel, offset, u);
+    put(u, low_nibbles(q));
+    put(u + 4, high_nibbles(q));
+  }
 }
 
 struct LanesQ5_0 : FormatInParts<BlockQ5_0, 16, 16, 32> {
   static void scales(const uint8_t* panel, float* scales, float*) { put(scales, 0, halves_of(panel, 0)); }
   template <class Codes>
   static void quants(const uint8_t* panel, size_t, Codes& to) {
-    const Ints fifth_bits = words_of(panel, 2);
-#pragma GCC unroll 8
-    for (size_t g = 0; g < 8; ++g) to.put(g, to.centred(five_bits(panel, 6, fifth_bits, g)));
+    unpack_five_bits(panel, 6, to.words(panel, 2), to, [&](Ints q) { return to.centred(q); });
   }
 };
 
@@ -155,9 +167,7 @@ struct LanesQ5_1 : FormatInParts<BlockQ5_1, 31, 128, 32> {
   }
   template <class Codes>
   static void quants(const uint8_t* panel, size_t, Codes& to) {
-    const Ints fifth_bits = words_of(panel, 4);
-#pragma GCC unroll 8
-    for (size_t g = 0; g < 8; ++g) to.put(g, five_bits(panel, 8, fifth_bits, g));
+    unpack_five_bits(panel, 8, to.words(panel, 4), to, [](Ints q) { return q; });
   }
 };
 
@@ -166,7 +176,7 @@ struct LanesQ8_0 : FormatInParts<BlockQ8_0, 128, 128, 32> {
   template <class Codes>
   static void quants(const uint8_t* panel, size_t, Codes& to) {
 #pragma GCC unroll 8
-    for (size_t u = 0; u < 8; ++u) to.put(u, codes_from_signed(words_of(panel, 2, u)));
+    for (size_t u = 0; u < 8; ++u) to.put(u, codes_from_signed(to.words(panel, 2, u)));
   }
 };
 
@@ -180,11 +190,11 @@ inline void unpack_crumbs(const uint8_t* panel, size_t offset, size_t part, Code
     const Ints by = splat_word(static_cast<int32_t>(2 * (part % 4)));
 #pragma GCC unroll 8
     for (size_t u = 0; u < 8; ++u)
-      to.put(u, finish(mask_bytes(shift_right_each(words_of(panel, offset, part / 4 * 8 + u), by), 3)));
+      to.put(u, finish(mask_bytes(shift_right_each(to.words(panel, offset, part / 4 * 8 + u), by), 3)));
   } else {
 #pragma GCC unroll 8
     for (size_t u = 0; u < 8; ++u) {
-      const Ints q = words_of(panel, offset, 8 * part + u);
+      const Ints q = to.words(panel, offset, 8 * part + u);
       to.put(u, finish(mask_bytes(q, 3)));
       to.put(u + 8, finish(mask_bytes(shift_right<2>(q), 3)));
       to.put(u + 16, finish(mask_bytes(shift_right<4>(q), 3)));
@@ -232,14 +242,16 @@ struct LanesQ3_K : FormatInParts<BlockQ3_K, 4, 4, 128, 32> {
       const Ints by_bit = splat_word(static_cast<int32_t>(part));
 #pragma GCC unroll 8
       for (size_t u = 0; u < 8; ++u)
-        put(u, shift_right_each(words_of(panel, kCrumbs, part / 4 * 8 + u), by_crumb),
-            shift_left<2>(shift_right_each(words_of(panel, kThirds, u), by_bit)));
+        put(u, shift_right_each(to.words(panel, kCrumbs, part / 4 * 8 + u), by_crumb),
+            shift_left<2>(shift_right_each(to.words(panel, kThirds, u), by_bit)));
     } else {
       const Ints by = splat_word(static_cast<int32_t>(4 * part));
+      Ints thirds[8];
+#pragma GCC unroll 8
+      for (size_t u = 0; u < 8; ++u) thirds[u] = to.words(panel, kThirds, u);
 #pragma GCC unroll 8
       for (size_t u = 0; u < 8; ++u) {
-        const Ints q = words_of(panel, kCrumbs, 8 * part + u);
-        const Ints bits = shift_right_each(words_of(panel, kThirds, u), by);
+        const Ints q = to.words(panel, kCrumbs, 8 * part + u), bits = shift_right_each(thirds[u], by);
         put(u, q, shift_left<2>(bits));
         put(u + 8, shift_right<2>(q), shift_left<1>(bits));
         put(u + 16, shift_right<4>(q), bits);
@@ -267,7 +279,7 @@ struct LanesQ4_K : FormatInParts<BlockQ4_K, 15, 128, 64> {
   static void quants(const uint8_t* panel, size_t part, Codes& to) {
 #pragma GCC unroll 8
     for (size_t u = 0; u < 8; ++u) {
-      const Ints q = words_of(panel, 16, 8 * part + u);
+      const Ints q = to.words(panel, 16, 8 * part + u);
       to.put(u, low_nibbles(q));
       to.put(u + 8, high_nibbles(q));
     }
@@ -282,10 +294,12 @@ struct LanesQ5_K : FormatInParts<BlockQ5_K, 31, 128, 64> {
   template <class Codes>
   static void quants(const uint8_t* panel, size_t part, Codes& to) {
     const Ints by = splat_word(static_cast<int32_t>(2 * part));
+    Ints fifths[8];
+#pragma GCC unroll 8
+    for (size_t u = 0; u < 8; ++u) fifths[u] = to.words(panel, 16, u);
 #pragma GCC unroll 8
     for (size_t u = 0; u < 8; ++u) {
-      const Ints q = words_of(panel, 48, 8 * part + u);
-      const Ints fifth = shift_right_each(words_of(panel, 16, u), by);
+      const Ints q = to.words(panel, 48, 8 * part + u), fifth = shift_right_each(fifths[u], by);
       to.put(u, either(low_nibbles(q), mask_bytes(shift_left<4>(fifth), 16)));
       to.put(u + 8, either(high_nibbles(q), mask_bytes(shift_left<3>(fifth), 16)));
     }
@@ -295,7 +309,8 @@ struct LanesQ5_K : FormatInParts<BlockQ5_K, 31, 128, 64> {
 struct LanesQ6_K : FormatInParts<BlockQ6_K, 32, 32, 128, 32> {
   static void scales(const uint8_t* panel, float* scales, float*) {
     const Floats d = halves_of(panel, 0);
-    for (size_t s = 0; s < 16; s += 4) put_signed_products(scales, s, d, words_of(panel, 2, s / 4));
+    for (size_t s = 0; s < 16; ++s)
+      put(scales, s, multiply(d, load_bytes(reinterpret_cast<const int8_t*>(unit_of(panel, 2, s, 1)))));
   }
   /// Where the crumbs and the nibbles of a half begin in a panel.
   static constexpr size_t crumbs_of(size_t half) { return 18 + 96 * half; }
@@ -307,18 +322,19 @@ struct LanesQ6_K : FormatInParts<BlockQ6_K, 32, 32, 128, 32> {
     if constexpr (Codes::kColumns == 32) return quarter(panel, part, to);
     Ints crumbs[8];
 #pragma GCC unroll 8
-    for (size_t u = 0; u < 8; ++u) crumbs[u] = words_of(panel, crumbs_of(part), u);
+    for (size_t u = 0; u < 8; ++u) crumbs[u] = to.words(panel, crumbs_of(part), u);
 #pragma GCC unroll 8
     for (size_t u = 0; u < 8; ++u) {
-      const Ints near = words_of(panel, nibbles_of(part), u);
-      to.put(u, to.centred(either(low_nibbles(near), mask_bytes(shift_left<4>(crumbs[u]), 48))));
-      to.put(u + 16, to.centred(either(high_nibbles(near), mask_bytes(crumbs[u], 48))));
+      const Ints near = to.words(panel, nibbles_of(part), u), even = mask_bytes(crumbs[u], 0x33);
+      to.put(u, to.centred(join_nibbles(near, shift_left<4>(even))));
+      to.put(u + 16, to.centred(join_nibbles(shift_right<4>(near), even)));
     }
 #pragma GCC unroll 8
     for (size_t u = 0; u < 8; ++u) {
-      const Ints far = words_of(panel, nibbles_of(part), 8 + u);
-      to.put(u + 8, to.centred(either(low_nibbles(far), mask_bytes(shift_left<2>(crumbs[u]), 48))));
-      to.put(u + 24, to.centred(either(high_nibbles(far), mask_bytes(shift_right<2>(crumbs[u]), 48))));
+      const Ints far = to.words(panel, nibbles_of(part), 8 + u);
+      const Ints odd = mask_bytes(shift_right<2>(crumbs[u]), 0x33);
+      to.put(u + 8, to.centred(join_nibbles(far, shift_left<4>(odd))));
+      to.put(u + 24, to.centred(join_nibbles(shift_right<4>(far), odd)));
     }
   }
   template <class Codes>
@@ -328,8 +344,8 @@ struct LanesQ6_K : FormatInParts<BlockQ6_K, 32, 32, 128, 32> {
     const Ints by_crumb = splat_word(static_cast<int32_t>(c * 2));
 #pragma GCC unroll 8
     for (size_t u = 0; u < 8; ++u) {
-      const Ints nibbles = shift_right_each(words_of(panel, nibbles_of(half), c % 2 * 8 + u), by_nibble);
-      const Ints crumbs = shift_left<4>(shift_right_each(words_of(panel, crumbs_of(half), u), by_crumb));
+      const Ints nibbles = shift_right_each(to.words(panel, nibbles_of(half), c % 2 * 8 + u), by_nibble);
+      const Ints crumbs = shift_left<4>(shift_right_each(to.words(panel, crumbs_of(half), u), by_crumb));
       to.put(u, to.centred(either(low_nibbles(nibbles), mask_bytes(crumbs, 48))));
     }
   }
@@ -342,7 +358,7 @@ struct LanesQ8_K : FormatInParts<BlockQ8_K, 128, 128, 32> {
   template <class Codes>
   static void quants(const uint8_t* panel, size_t part, Codes& to) {
 #pragma GCC unroll 8
-    for (size_t u = 0; u < 8; ++u) to.put(u, codes_from_signed(words_of(panel, 4, 8 * part + u)));
+    for (size_t u = 0; u < 8; ++u) to.put(u, codes_from_signed(to.words(panel, 4, 8 * part + u)));
   }
 };
 
@@ -389,7 +405,7 @@ inline void unpack_levels(const uint8_t* panel, size_t offset, size_t first_unit
   const Ints table = codes_from_signed(load_table(levels));
 #pragma GCC unroll 4
   for (size_t u = 0; u < 4; ++u) {
-    const Ints q = words_of(panel, offset, first_unit + u);
+    const Ints q = to.words(panel, offset, first_unit + u);
     to.put(u, look_up(table, low_nibbles(q)));
     to.put(u + 4, look_up(table, high_nibbles(q)));
   }

@@ -186,6 +186,11 @@ inline Ints either(Ints a, Ints b) {
 inline Ints differ(Ints a, Ints b) {
   return int_quarters([&](int q) { return veorq_s32(a.quarter[q], b.quarter[q]); });
 }
+/// Bits of `yes` where `mask` has ones, else of `no`.
+inline Ints merge(Ints mask, Ints yes, Ints no) {
+  return int_quarters(
+      [&](int q) { return vbslq_s32(words(mask.quarter[q]), yes.quarter[q], no.quarter[q]); });
+}
 inline Ints add_bytes(Ints a, Ints b) {
   return byte_quarters([&](int q) { return vaddq_u8(bytes(a.quarter[q]), bytes(b.quarter[q])); });
 }
