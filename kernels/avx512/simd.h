@@ -177,6 +177,8 @@ struct Dot {
   void begin(int32_t start) { sum = splat_word(start); }
   void add(Ints codes, Ints four) { sum = _mm512_dpbusd_epi32(sum, codes, four); }
   Ints total() const { return sum; }
+  /// Where all codes were 2^places times what they stand for.
+  Ints total_of_multiples(int places) const { return _mm512_srav_epi32(sum, splat_word(places)); }
 };
 
 /// Four activations, for all rows.

@@ -14,7 +14,7 @@ namespace ruvllm::kernels {
 struct BlockQ2_K {
   static constexpr int kValues = 256, kSubBlock = 16;
   static constexpr bool kHasMin = true;
-  static constexpr Field fields[] = {{80, 2, 2}, {0, 4, 4}, {16, 4, 16}};
+  static constexpr Field fields[] = {{80, 2, 2}, {0, 1, 16}, {16, 4, 16}};
   uint8_t scales[16];
   uint8_t qs[64];
   uint16_t d;
@@ -29,7 +29,7 @@ struct BlockQ2_K {
 struct BlockQ3_K {
   static constexpr int kValues = 256, kSubBlock = 16;
   static constexpr bool kHasMin = false;
-  static constexpr Field fields[] = {{108, 2, 1}, {96, 4, 3}, {0, 4, 8}, {32, 4, 16}};
+  static constexpr Field fields[] = {{108, 2, 1}, {96, 1, 12}, {0, 4, 8}, {32, 4, 16}};
   uint8_t hmask[32];
   uint8_t qs[64];
   uint8_t scales[12];
@@ -45,7 +45,7 @@ struct BlockQ3_K {
 struct BlockQ4_K {
   static constexpr int kValues = 256, kSubBlock = 32;
   static constexpr bool kHasMin = true;
-  static constexpr Field fields[] = {{0, 2, 2}, {4, 4, 3}, {16, 4, 32}};
+  static constexpr Field fields[] = {{0, 2, 2}, {4, 1, 12}, {16, 4, 32}};
   uint16_t d;
   uint16_t dmin;
   uint8_t scales[12];
@@ -58,7 +58,7 @@ struct BlockQ4_K {
 struct BlockQ5_K {
   static constexpr int kValues = 256, kSubBlock = 32;
   static constexpr bool kHasMin = true;
-  static constexpr Field fields[] = {{0, 2, 2}, {4, 4, 3}, {16, 4, 8}, {48, 4, 32}};
+  static constexpr Field fields[] = {{0, 2, 2}, {4, 1, 12}, {16, 4, 8}, {48, 4, 32}};
   uint16_t d;
   uint16_t dmin;
   uint8_t scales[12];

@@ -53,6 +53,10 @@ struct PartProducts {
 
   const RowBlocks<n_rows>& x;
   size_t first_block;
+  /// For one row, bits stay where they are in their bytes, and sums become that much smaller: fewer shifts.
+  static constexpr bool kLeavesInPlace = kUnsignedCodes && n_rows == 1 && requires {
+    F::place_of(size_t{0});
+  };
   typename K::Product product[kSums][n_rows];
 
   inline __attribute__((always_inline)) PartProducts(const RowBlocks<n_rows>& blocks, size_t first)
@@ -69,6 +73,11 @@ struct PartProducts {
     if constexpr (kIsInOrder<n_rows>) hide(loaded);
     return loaded;
   }
+  template <int first>
+  static Ints bits(Ints bytes, int mask) {
+    if constexpr (kLeavesInPlace) return mask_bytes(bytes, mask << first);
+    return bits_of<first>(bytes, mask);
+  }
   static Ints centred(Ints bytes) { return kUnsignedCodes ? bytes : codes_from(bytes, F::kZero); }
   inline __attribute__((always_inline)) void put(size_t group, Ints codes) {
 #pragma GCC unroll 8
@@ -76,18 +85,25 @@ struct PartProducts {
       product[group / K::kGroups][r].add(
           codes, four_activations(x.at(first_block + group / 8, r).quants + group % 8 * 4));
   }
+  inline __attribute__((always_inline)) Ints total(size_t s, size_t r) {
+    if constexpr (kLeavesInPlace) return product[s][r].total_of_multiples(F::place_of(s));
+    return product[s][r].total();
+  }
   /// The part's steps of the float sums.
-  inline __attribute__((always_inline)) void add_to(Floats (&sum)[n_rows], const float* scales,
-                                                    const float* mins) {
+  template <class Scales>
+  inline __attribute__((always_inline)) void add_to(Floats (&sum)[n_rows], const Scales& scales,
+                                                    size_t first_scale) {
 #pragma GCC unroll 16
     for (size_t s = 0; s < kSums; ++s) {
-      const Floats scale = load(scales + 16 * s);
+      const Floats scale = scales.scale(first_scale + s);
+      Floats min = scale;
+      if constexpr (K::kHasMin) min = scales.min(first_scale + s);
 #pragma GCC unroll 8
       for (size_t r = 0; r < n_rows; ++r) {
         const ActivationBlock& block = x.at(first_block + s / K::kHalves, r);
-        sum[r] = fma(multiply(scale, broadcast(block.scale)), to_floats(product[s][r].total()), sum[r]);
+        sum[r] = fma(multiply(scale, broadcast(block.scale)), to_floats(total(s, r)), sum[r]);
         if constexpr (K::kHasMin)
-          sum[r] = fma(load(mins + 16 * s), broadcast(scaled_sum_of<K>(block, s % K::kHalves)), sum[r]);
+          sum[r] = fma(min, broadcast(scaled_sum_of<K>(block, s % K::kHalves)), sum[r]);
       }
     }
   }
@@ -99,7 +115,6 @@ template <class F, size_t n_rows>
 void stream_slice(const uint8_t* block, size_t panel_bytes, const Activations& x, size_t row, size_t slice,
                   size_t n_slices, float* out, size_t out_stride) {
   using Block = typename F::Block;
-  constexpr size_t kScales = Block::kValues / KindOf<F>::kSubBlock;
   using Products = PartProducts<F, n_rows>;
   constexpr size_t kParts = Block::kValues / Products::kColumns;
   constexpr size_t kAhead = 4096;
@@ -110,8 +125,7 @@ void stream_slice(const uint8_t* block, size_t panel_bytes, const Activations& x
   Floats sum[n_rows];
   for (Floats& s : sum) s = broadcast(0.0f);
   for (size_t k = 0; k < x.n_columns; k += Block::kValues, block += sizeof(Block) * 16) {
-    alignas(64) float scales[kScales * 16], mins[kScales * 16];
-    F::scales(block, scales, mins);
+    const auto scales = scales_of<F>(block);
     for (size_t part = 0; part < kParts; ++part) {
       if (n_slices > 1)
         share.go_on();
@@ -119,8 +133,7 @@ void stream_slice(const uint8_t* block, size_t panel_bytes, const Activations& x
         fetch_ahead<Block>(block, kAhead, part, kParts);
       Products products(blocks, (k + part * Products::kColumns) / kActivationBlock);
       F::quants(block, part, products);
-      const size_t at = part * Products::kSums * 16;
-      products.add_to(sum, scales + at, mins + at);
+      products.add_to(sum, scales, part * Products::kSums);
     }
   }
   for (size_t r = 0; r < n_rows; ++r) store(out + (row + r) * out_stride, sum[r]);

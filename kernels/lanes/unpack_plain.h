@@ -30,7 +30,12 @@ inline Floats halves_of(const uint8_t* panel, size_t offset) {
 
 inline Ints mask_bytes(Ints a, int mask) { return both(a, splat_byte(mask)); }
 inline Ints low_nibbles(Ints a) { return mask_bytes(a, 15); }
-inline Ints high_nibbles(Ints a) { return mask_bytes(shift_right<4>(a), 15); }
+/// `mask`, of the bits of bytes from `first` on.
+template <int first>
+inline Ints bits_of(Ints bytes, int mask) {
+  return mask_bytes(shift_right<first>(bytes), mask);
+}
+inline Ints high_nibbles(Ints a) { return bits_of<4>(a, 15); }
 /// The low nibbles of one, the high ones of the other.
 inline Ints join_nibbles(Ints low, Ints high) { return merge(splat_byte(15), low, high); }
 /// Unsigned bytes less `zero` as codes.
@@ -44,21 +49,6 @@ inline void put(uint8_t* codes, size_t group, Ints bytes) { store_ints(codes + 6
 inline void put(float* to, size_t sub_block, Floats a) { store(to + 16 * sub_block, a); }
 inline Floats negated(Floats a) { return subtract(broadcast(-0.0f), a); }
 
-/// The same value four times, sub-blocks s .. s + 3: scales times the four bytes of each word.
-inline void put_products(float* to, size_t s, Floats factor, Ints bytes) {
-  put(to, s, multiply(factor, to_floats(unsigned_byte<0>(bytes))));
-  put(to, s + 1, multiply(factor, to_floats(unsigned_byte<1>(bytes))));
-  put(to, s + 2, multiply(factor, to_floats(unsigned_byte<2>(bytes))));
-  put(to, s + 3, multiply(factor, to_floats(unsigned_byte<3>(bytes))));
-}
-/// The same with signed bytes.
-inline void put_signed_products(float* to, size_t s, Floats factor, Ints bytes) {
-  put(to, s, multiply(factor, to_floats(signed_byte<0>(bytes))));
-  put(to, s + 1, multiply(factor, to_floats(signed_byte<1>(bytes))));
-  put(to, s + 2, multiply(factor, to_floats(signed_byte<2>(bytes))));
-  put(to, s + 3, multiply(factor, to_floats(signed_byte<3>(bytes))));
-}
-
 /// What every format tells the product: the block it is stored in, and its quants' largest magnitude.
 template <class Block_, int most>
 struct PlainFormat {
@@ -66,11 +56,14 @@ struct PlainFormat {
   static constexpr int kMost = most;
 };
 
-/// A format with parts has, besides, scales(panel, scales, mins) for a whole block, and quants(panel, part,
-/// to) for each part of Codes::kColumns columns, which reads to.words(panel, offset, unit) and calls
-/// to.put(group within the part, codes) for all its groups. Wide parts take fewest instructions, narrow ones
-/// fewest sums at once. Unsigned bytes are `zero` more than the quants they stand for: to.centred(bytes)
-/// makes codes of them.
+/// A format with parts has, besides, scales(panel, scales, mins) for a whole block or a type Scales that
+/// knows them, and quants(panel, part, to) for each part of Codes::kColumns columns, which reads
+/// to.words(panel, offset, unit) and calls to.put(group within the part, codes) for all its groups. Wide
+/// parts take fewest instructions, narrow ones fewest sums at once. Unsigned bytes are `zero` more than the
+/// quants they stand for: to.centred(bytes) makes codes of them.
+///
+/// Where a format has place_of(sub-block of a wide part), all the sub-block's codes are
+/// to.bits<place_of>(bytes, mask): products may take them where they are in their bytes.
 template <class Block_, int most, int zero, size_t wide, size_t narrow = wide>
 struct FormatInParts : PlainFormat<Block_, most> {
   static constexpr int kZero = zero;
@@ -85,15 +78,54 @@ struct StoredCodes {
   static Ints words(const uint8_t* panel, size_t offset, size_t unit = 0) {
     return words_of(panel, offset, unit);
   }
+  template <int first>
+  static Ints bits(Ints bytes, int mask) {
+    return bits_of<first>(bytes, mask);
+  }
   void put(size_t group, Ints bytes) const { store_ints(codes + 64 * group, bytes); }
   static Ints centred(Ints bytes) { return codes_from(bytes, F::kZero); }
+};
+
+/// Scales and minima of a block, where a format says no better.
+template <class F>
+struct StoredScales {
+  static constexpr size_t kScales = F::Block::kValues / F::Block::kSubBlock;
+  alignas(64) float scales[kScales * 16], mins[F::Block::kHasMin ? kScales * 16 : 1];
+  explicit StoredScales(const uint8_t* panel) { F::scales(panel, scales, mins); }
+  Floats scale(size_t s) const { return load(scales + 16 * s); }
+  Floats min(size_t s) const { return load(mins + 16 * s); }
+};
+template <class F>
+inline auto scales_of(const uint8_t* panel) {
+  if constexpr (requires { typename F::Scales; })
+    return typename F::Scales(panel);
+  else
+    return StoredScales<F>(panel);
+}
+
+/// Integers times one float: a byte of each of 16 rows for each sub-block, widened where it is wanted.
+template <size_t n>
+struct ByteScales {
+  Floats d;
+  alignas(64) int8_t bytes[n * 16];
+  /// Those of sub-blocks s .. s + 3.
+  void put(size_t s, Ints four) { store_ints(bytes + 16 * s, four); }
+  Floats at(size_t s) const { return multiply(d, load_bytes(bytes + 16 * s)); }
 };
 
 /// A block as codes, scales and minima in memory.
 template <class F>
 inline void unpack_block(const uint8_t* panel, uint8_t* codes, float* scales, float* mins) {
   if constexpr (requires { F::kZero; }) {
-    F::scales(panel, scales, mins);
+    if constexpr (requires { typename F::Scales; }) {
+      const typename F::Scales from(panel);
+      for (size_t s = 0; s < F::Block::kValues / F::Block::kSubBlock; ++s) {
+        put(scales, s, from.scale(s));
+        if constexpr (F::Block::kHasMin) put(mins, s, from.min(s));
+      }
+    } else {
+      F::scales(panel, scales, mins);
+    }
     for (size_t part = 0; part * F::kWidePart < F::Block::kValues; ++part) {
       StoredCodes<F> to = {codes + part * F::kWidePart * 16};
       F::quants(panel, part, to);
@@ -196,40 +228,51 @@ inline void unpack_crumbs(const uint8_t* panel, size_t offset, size_t part, Code
     for (size_t u = 0; u < 8; ++u) {
       const Ints q = to.words(panel, offset, 8 * part + u);
       to.put(u, finish(mask_bytes(q, 3)));
-      to.put(u + 8, finish(mask_bytes(shift_right<2>(q), 3)));
-      to.put(u + 16, finish(mask_bytes(shift_right<4>(q), 3)));
-      to.put(u + 24, finish(mask_bytes(shift_right<6>(q), 3)));
+      to.put(u + 8, finish(to.template bits<2>(q, 3)));
+      to.put(u + 16, finish(to.template bits<4>(q, 3)));
+      to.put(u + 24, finish(to.template bits<6>(q, 3)));
     }
   }
 }
 
 struct LanesQ2_K : FormatInParts<BlockQ2_K, 3, 128, 128, 32> {
-  static void scales(const uint8_t* panel, float* scales, float* mins) {
-    const Floats d = halves_of(panel, 0), negative_dmin = negated(halves_of(panel, 2));
-    for (size_t s = 0; s < 16; s += 4) {
-      const Ints packed = words_of(panel, 4, s / 4);
-      put_products(scales, s, d, low_nibbles(packed));
-      put_products(mins, s, negative_dmin, high_nibbles(packed));
+  struct Scales {
+    ByteScales<16> scales, mins;
+    explicit Scales(const uint8_t* panel) {
+      scales.d = halves_of(panel, 0);
+      mins.d = negated(halves_of(panel, 2));
+      for (size_t s = 0; s < 16; s += 4) {
+        const Ints packed = load_ints(unit_of(panel, 4, s, 1));
+        scales.put(s, low_nibbles(packed));
+        mins.put(s, high_nibbles(packed));
+      }
     }
-  }
+    Floats scale(size_t s) const { return scales.at(s); }
+    Floats min(size_t s) const { return mins.at(s); }
+  };
   template <class Codes>
   static void quants(const uint8_t* panel, size_t part, Codes& to) {
     unpack_crumbs(panel, 20, part, to, [](Ints q) { return q; });
   }
+  static constexpr int place_of(size_t s) { return static_cast<int>(s / 2 * 2); }
 };
 
 struct LanesQ3_K : FormatInParts<BlockQ3_K, 4, 4, 128, 32> {
-  static void scales(const uint8_t* panel, float* scales, float*) {
-    const Floats d = halves_of(panel, 0);
-    const Ints even = words_of(panel, 2, 0), odd = words_of(panel, 2, 1), high = words_of(panel, 2, 2);
-    const auto put_scales = [&](size_t s, Ints low, Ints two_bits) {
-      put_signed_products(scales, s, d, add_bytes(either(low, shift_left<4>(two_bits)), splat_byte(-32)));
-    };
-    put_scales(0, low_nibbles(even), mask_bytes(high, 3));
-    put_scales(4, low_nibbles(odd), mask_bytes(shift_right<2>(high), 3));
-    put_scales(8, high_nibbles(even), mask_bytes(shift_right<4>(high), 3));
-    put_scales(12, high_nibbles(odd), mask_bytes(shift_right<6>(high), 3));
-  }
+  struct Scales {
+    ByteScales<16> scales;
+    explicit Scales(const uint8_t* panel) {
+      scales.d = halves_of(panel, 0);
+      const Ints even = words_of(panel, 2, 0), odd = words_of(panel, 2, 1), high = words_of(panel, 2, 2);
+      const auto put = [&](size_t s, Ints low, Ints two_bits) {
+        scales.put(s, add_bytes(either(low, shift_left<4>(two_bits)), splat_byte(-32)));
+      };
+      put(0, low_nibbles(even), mask_bytes(high, 3));
+      put(4, low_nibbles(odd), mask_bytes(shift_right<2>(high), 3));
+      put(8, high_nibbles(even), mask_bytes(shift_right<4>(high), 3));
+      put(12, high_nibbles(odd), mask_bytes(shift_right<6>(high), 3));
+    }
+    Floats scale(size_t s) const { return scales.at(s); }
+  };
   /// Where third bits and crumbs begin in a panel. Bit c of 8 of a byte is the third bit of crumb c.
   static constexpr size_t kThirds = 14, kCrumbs = 46;
   template <class Codes>
@@ -262,34 +305,37 @@ struct LanesQ3_K : FormatInParts<BlockQ3_K, 4, 4, 128, 32> {
 };
 
 /// Scales and minima of Q4_K and Q5_K: see BlockQ4_K.
-inline void unpack_six_bits(const uint8_t* panel, float* scales, float* mins) {
-  const Floats d = halves_of(panel, 0), negative_dmin = negated(halves_of(panel, 2));
-  const Ints first = words_of(panel, 4, 0), second = words_of(panel, 4, 1), third = words_of(panel, 4, 2);
-  put_products(scales, 0, d, mask_bytes(first, 63));
-  put_products(mins, 0, negative_dmin, mask_bytes(second, 63));
-  put_products(scales, 4, d, either(low_nibbles(third), mask_bytes(shift_right<2>(first), 48)));
-  put_products(mins, 4, negative_dmin, either(high_nibbles(third), mask_bytes(shift_right<2>(second), 48)));
-}
+struct SixBitScales {
+  ByteScales<8> scales, mins;
+  explicit SixBitScales(const uint8_t* panel) {
+    scales.d = halves_of(panel, 0);
+    mins.d = negated(halves_of(panel, 2));
+    const Ints first = words_of(panel, 4, 0), second = words_of(panel, 4, 1), third = words_of(panel, 4, 2);
+    scales.put(0, mask_bytes(first, 63));
+    mins.put(0, mask_bytes(second, 63));
+    scales.put(4, either(low_nibbles(third), mask_bytes(shift_right<2>(first), 48)));
+    mins.put(4, either(high_nibbles(third), mask_bytes(shift_right<2>(second), 48)));
+  }
+  Floats scale(size_t s) const { return scales.at(s); }
+  Floats min(size_t s) const { return mins.at(s); }
+};
 
 struct LanesQ4_K : FormatInParts<BlockQ4_K, 15, 128, 64> {
-  static void scales(const uint8_t* panel, float* scales, float* mins) {
-    unpack_six_bits(panel, scales, mins);
-  }
+  using Scales = SixBitScales;
   template <class Codes>
   static void quants(const uint8_t* panel, size_t part, Codes& to) {
 #pragma GCC unroll 8
     for (size_t u = 0; u < 8; ++u) {
       const Ints q = to.words(panel, 16, 8 * part + u);
       to.put(u, low_nibbles(q));
-      to.put(u + 8, high_nibbles(q));
+      to.put(u + 8, to.template bits<4>(q, 15));
     }
   }
+  static constexpr int place_of(size_t s) { return s == 0 ? 0 : 4; }
 };
 
 struct LanesQ5_K : FormatInParts<BlockQ5_K, 31, 128, 64> {
-  static void scales(const uint8_t* panel, float* scales, float* mins) {
-    unpack_six_bits(panel, scales, mins);
-  }
+  using Scales = SixBitScales;
   /// Sub-blocks 2 part and 2 part + 1: their fifth bits are bits 2 part and 2 part + 1 of the bytes of qh.
   template <class Codes>
   static void quants(const uint8_t* panel, size_t part, Codes& to) {

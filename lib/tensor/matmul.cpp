@@ -26,29 +26,27 @@ constexpr uint64_t kLeastPanels = 4;
 constexpr size_t kQuantiseBlocks = 512;
 // Values of activations that one thread puts in groups at a time.
 constexpr size_t kGroupValues = 16384;
-// Bytes of weights of a tile when rows are few.
-constexpr uint64_t kTileBytes = uint64_t{192} << 10;
+// Bytes of weights of a tile when rows are few: what is left, cut in so many tiles a thread, within bounds.
+// Memory delivers most in long runs; towards the end they get shorter, so that all threads finish together.
+constexpr uint64_t kTilesLeft = 2;
+constexpr uint64_t kMostTileBytes = uint64_t{1} << 20, kLeastTileBytes = uint64_t{64} << 10;
 
 uint64_t divide_up(uint64_t n, uint64_t step) { return (n + step - 1) / step; }
 
-/// How one product is cut: row tiles x panel tiles, panel tiles inside.
-struct Cut {
-  uint64_t rows_per_tile;
-  uint64_t panels_per_tile;
-};
-
-/// Row tiles as even as whole groups allow: a tile of a few rows would unpack its weights for next to
+/// Rows of a tile, as even as whole groups allow: a tile of a few rows would unpack its weights for next to
 /// nothing.
-Cut cut_product(const PackedMatrix& weight, uint64_t panel_bytes, uint64_t n_rows) {
-  const uint64_t n_columns = weight.n_columns();
-  Cut cut;
-  const uint64_t n_row_tiles = divide_up(n_rows, kTileRows);
-  cut.rows_per_tile = divide_up(divide_up(n_rows, n_row_tiles), kernels::kGroupRows) * kernels::kGroupRows;
-  const uint64_t by_work = kTileWork / (std::min(n_rows, cut.rows_per_tile) * n_columns * kPanelRows + 1);
-  const uint64_t by_bytes = kTileBytes / panel_bytes + 1;
+uint64_t rows_per_tile(uint64_t n_rows) {
+  const uint64_t n_tiles = divide_up(n_rows, kTileRows);
+  return divide_up(divide_up(n_rows, n_tiles), kernels::kGroupRows) * kernels::kGroupRows;
+}
+
+/// Panels of a tile of n_rows rows that should read tile_bytes of weights.
+uint64_t panels_per_tile(const PackedMatrix& weight, uint64_t panel_bytes, uint64_t n_rows,
+                         uint64_t tile_bytes) {
+  const uint64_t by_work = kTileWork / (n_rows * weight.n_columns() * kPanelRows + 1);
+  const uint64_t by_bytes = tile_bytes / panel_bytes + 1;
   const uint64_t at_once = traits(weight.format()).is_quantised ? 2 : 4;
-  cut.panels_per_tile = std::max(kLeastPanels, std::min(by_work, by_bytes)) / at_once * at_once;
-  return cut;
+  return std::max(kLeastPanels, std::min(by_work, by_bytes)) / at_once * at_once;
 }
 
 }  // namespace
@@ -257,6 +255,30 @@ void Multiplier::multiply(std::span<const float> x, uint64_t n_rows, std::span<c
   }
 }
 
+/// Row tiles x panel tiles, panel tiles inside.
+void Multiplier::cut(std::span<const Product> products, uint64_t n_rows) {
+  const uint64_t n_tile_rows = rows_per_tile(n_rows);
+  uint64_t bytes_left = 0;
+  for (const Product& product : products)
+    bytes_left += product.weight->n_bytes() * divide_up(n_rows, n_tile_rows);
+  tiles_.clear();
+  for (const Product& product : products) {
+    const PackedMatrix& weight = *product.weight;
+    const uint64_t n_panels = divide_up(weight.n_rows(), kPanelRows);
+    for (uint64_t row = 0; row < n_rows; row += n_tile_rows) {
+      for (uint64_t panel = 0, n = 0; panel < n_panels; panel += n) {
+        const uint64_t share = bytes_left / (kTilesLeft * static_cast<uint64_t>(pool_.n_threads()));
+        n = std::min(n_panels - panel,
+                     panels_per_tile(weight, weight.panel_bytes_, std::min(n_rows, n_tile_rows),
+                                     std::clamp(share, kLeastTileBytes, kMostTileBytes)));
+        tiles_.push_back({static_cast<uint64_t>(&product - products.data()), row,
+                          std::min(n_rows - row, n_tile_rows), panel, n});
+        bytes_left -= n * weight.panel_bytes_;
+      }
+    }
+  }
+}
+
 void Multiplier::multiply_unrotated(std::span<const float> x, uint64_t n_rows,
                                     std::span<const Product> products) {
   if (n_rows == 0 || products.empty()) return;
@@ -279,17 +301,7 @@ void Multiplier::multiply_unrotated(std::span<const float> x, uint64_t n_rows,
   if (any_quantised) quantise(x, activations);
   if (any_values || any_pairs) group(x, any_values, any_pairs, activations);
   reserve_scratch(n_columns, std::min(n_rows, kTileRows));
-
-  tiles_.clear();
-  for (const Product& product : products) {
-    const uint64_t n_panels = divide_up(product.weight->n_rows(), kPanelRows);
-    const Cut cut = cut_product(*product.weight, product.weight->panel_bytes_, n_rows);
-    for (uint64_t row = 0; row < n_rows; row += cut.rows_per_tile)
-      for (uint64_t panel = 0; panel < n_panels; panel += cut.panels_per_tile)
-        tiles_.push_back({static_cast<uint64_t>(&product - products.data()), row,
-                          std::min(n_rows - row, cut.rows_per_tile), panel,
-                          std::min(n_panels - panel, cut.panels_per_tile)});
-  }
+  cut(products, n_rows);
   pool_.for_each_tile(tiles_.size(), [&](size_t i, int worker) {
     multiply_tile(activations, products[tiles_[i].product], tiles_[i], worker);
   });

@@ -114,6 +114,7 @@ class Multiplier {
   };
 
   void multiply_unrotated(std::span<const float> x, uint64_t n_rows, std::span<const Product> products);
+  void cut(std::span<const Product> products, uint64_t n_rows);
   void rotate(const Rotation& rotation, std::span<const float> x, uint64_t n_rows);
   void quantise(std::span<const float> x, kernels::Activations& activations);
   void group(std::span<const float> x, bool as_values, bool as_pairs, kernels::Activations& activations);
