@@ -246,6 +246,10 @@ struct KernelSet {
   /// Gimelshein 2018; Dao 2022) in blocks of 64 keys counted from absolute key 0, so the result depends on
   /// nothing but the query and its keys. score_scale multiplies q.k; soft_cap 0 means none; alibi_slopes may
   /// be null (one a query). out: (n_queries, value_dimension), normalised.
+  ///
+  /// All in f32; or, in pairs, queries times score_scale, keys, softmax weights and values are rounded to
+  /// bf16, as FlashAttention-2 takes them on GPUs (Dao 2023), and scores sum pairs of dimensions, outputs
+  /// pairs of keys as products with BF16 weights sum pairs of columns. All else stays f32.
   struct AttentionArguments {
     const float* queries;  // (n_positions, n_queries, key_dimension): n_positions consecutive query positions
     size_t n_positions;    // query positions first_position, first_position + 1, ...
@@ -259,6 +263,7 @@ struct KernelSet {
     size_t key_stride;               // bytes between keys inside a page
     size_t value_stride;
     KvFormat key_format, value_format;
+    bool in_pairs;  // bf16, as above
     size_t first_position;  // absolute position of queries[0]
     size_t window;          // 0: all keys up to the query's own; W: the last W of them
     bool causal;            // false: every query sees keys [0, n_keys)

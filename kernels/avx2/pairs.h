@@ -23,12 +23,15 @@ inline Pairs pair_up(Floats even, Floats odd) {
     return _mm256_or_si256(_mm256_srli_epi32(bf16_rounded(even.half[h]), 16), bf16_rounded(odd.half[h]));
   });
 }
-inline void store_bf16(uint16_t* to, Floats a) {
+inline __m256i to_bf16(Floats a) {
   const __m256i words[2] = {_mm256_srli_epi32(bf16_rounded(a.half[0]), 16),
                             _mm256_srli_epi32(bf16_rounded(a.half[1]), 16)};
-  const __m256i halves = _mm256_permute4x64_epi64(_mm256_packus_epi32(words[0], words[1]), 0xD8);
-  _mm256_storeu_si256(reinterpret_cast<__m256i*>(to), halves);
+  return _mm256_permute4x64_epi64(_mm256_packus_epi32(words[0], words[1]), 0xD8);
 }
+inline void store_bf16(uint16_t* to, Floats a) {
+  _mm256_storeu_si256(reinterpret_cast<__m256i*>(to), to_bf16(a));
+}
+inline Pairs pair_neighbours(Floats first, Floats second) { return {{to_bf16(first), to_bf16(second)}}; }
 inline Pairs load_pairs(const void* from) { return load_ints(from); }
 inline void store_pairs(void* to, Pairs a) { store_ints(to, a); }
 inline Pairs broadcast_pair(const void* from) {

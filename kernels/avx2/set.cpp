@@ -6,6 +6,7 @@
 #include "kernels/lanes/attention.h"
 #include "kernels/lanes/gemm.h"
 #include "kernels/lanes/matmul.h"
+#include "kernels/lanes/store_kv.h"
 
 #include "kernels/lanes/limits.h"
 #include "kernels/lanes/training.h"
@@ -19,6 +20,7 @@ const TrainingKernels kAvx2Training = kTrainingOfLanes;
 void overlay_avx2(KernelSet& set) {
   overlay_vector(set);
   overlay_attention(set);
+  overlay_store_kv(set);
   overlay_gemm(set);
   overlay_limits(set);
   overlay_matmul(set);

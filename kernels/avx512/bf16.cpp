@@ -4,6 +4,7 @@
 
 #include "kernels/avx512/pairs.h"
 
+#include "kernels/lanes/attention.h"
 #include "kernels/lanes/floats.h"
 #include "kernels/lanes/gemm_bf16.h"
 #include "kernels/overlays.h"
@@ -19,6 +20,7 @@ void gemm_bf16_tile_avx512(size_t n_pairs, const float* a, const float* b, float
 
 void overlay_avx512_bf16(KernelSet& set) {
   set.formats[static_cast<uint32_t>(Format::BF16)].matmul = matmul_bf16;
+  overlay_attention(set);
   set.group_pairs = group_pairs;
   set.multiply_pairs = multiply_pairs;
 }

@@ -19,15 +19,32 @@ inline __m512i bf16_rounded(__m512 x) {
   return _mm512_and_si512(out, _mm512_set1_epi32(static_cast<int32_t>(0xFFFF0000u)));
 }
 inline Pairs pair_up(Floats even, Floats odd) {
+#if defined(__AVX512BF16__)
+  alignas(64) static constexpr uint16_t kInterleaved[32] = {0,  16, 1,  17, 2,  18, 3,  19, 4,  20, 5,
+                                                            21, 6,  22, 7,  23, 8,  24, 9,  25, 10, 26,
+                                                            11, 27, 12, 28, 13, 29, 14, 30, 15, 31};
+  return _mm512_permutexvar_epi16(_mm512_load_si512(kInterleaved),
+                                  reinterpret_cast<__m512i>(_mm512_cvtne2ps_pbh(odd, even)));
+#else
   return _mm512_or_si512(_mm512_srli_epi32(bf16_rounded(even), 16), bf16_rounded(odd));
+#endif
+}
+inline __m256i to_bf16(Floats a) {
+#if defined(__AVX512BF16__)
+  return reinterpret_cast<__m256i>(_mm512_cvtneps_pbh(a));
+#else
+  return _mm512_cvtepi32_epi16(_mm512_srli_epi32(bf16_rounded(a), 16));
+#endif
 }
 inline void store_bf16(uint16_t* to, Floats a) {
+  _mm256_storeu_si256(reinterpret_cast<__m256i*>(to), to_bf16(a));
+}
+inline Pairs pair_neighbours(Floats first, Floats second) {
 #if defined(__AVX512BF16__)
-  const __m256i halves = reinterpret_cast<__m256i>(_mm512_cvtneps_pbh(a));
+  return reinterpret_cast<__m512i>(_mm512_cvtne2ps_pbh(second, first));
 #else
-  const __m256i halves = _mm512_cvtepi32_epi16(_mm512_srli_epi32(bf16_rounded(a), 16));
+  return _mm512_inserti64x4(_mm512_castsi256_si512(to_bf16(first)), to_bf16(second), 1);
 #endif
-  _mm256_storeu_si256(reinterpret_cast<__m256i*>(to), halves);
 }
 inline Pairs load_pairs(const void* from) { return _mm512_loadu_si512(from); }
 inline void store_pairs(void* to, Pairs a) { _mm512_storeu_si512(to, a); }

@@ -1,16 +1,19 @@
 // Attention of a tile of query rows (positions x heads of a GQA group) over keys and values where they lie.
 //
-// Keys come in blocks of 64, counted from absolute key 0. A block's keys are widened to f32 and transposed
-// once for all rows, so that a lane is a key while scores are made, and a dimension while values are summed.
-// A row's own sequence of operations is: scores by fma in order of dimension; running maximum and sum (online
-// softmax, Milakov and Gimelshein 2018); values by fma in order of key. Rows that see nothing of a block skip
-// it, so neither the tile nor the chunk that a row is computed in changes a bit. Tested by
+// Keys come in blocks of 64, counted from absolute key 0. A block's keys are widened and transposed once for
+// all rows, so that a lane is a key while scores are made, and a dimension while values are summed. A row's
+// own sequence of operations is, in f32: scores by fma in order of dimension; running maximum and sum (online
+// softmax, Milakov and Gimelshein 2018); values by fma in order of key. In pairs of bf16 scores are sums over
+// pairs of dimensions; weights are rounded before they are summed for the total too, so that those that meet
+// values add up to one; a block's values are summed over pairs of keys, from zero, and then join what earlier
+// blocks gave. Rows that see nothing of a block skip it, so neither the tile nor the chunk that a row is
+// computed in changes a bit. Included after a column's simd.h and pairs.h. Tested by
 // tests/kernels/attention_test.cpp.
 #pragma once
 
 #include "kernels/formats/legacy.h"
 #include "kernels/kernels.h"
-#include "kernels/lanes/vector.h"
+#include "kernels/lanes/maths.h"
 
 #include <math.h>
 
@@ -24,12 +27,74 @@ constexpr size_t kKeyVectors = kKeyBlock / 16;
 
 inline size_t round_up(size_t n, size_t step) { return (n + step - 1) / step * step; }
 
-/// Where things lie in the scratch memory of one call, in floats. Each part begins at a multiple of 64 bytes.
+// Terms: how factors, words of a query or of a row's weights, meet lanes. A step takes one factor and has
+// kParts parts, one after the other, each with a vector of lanes.
+struct ValueTerms {
+  static constexpr bool kInPairs = false;
+  static constexpr int kParts = 1;
+  template <int>
+  static Floats factor(const float* at) {
+    return broadcast(*at);
+  }
+  static Floats lanes(const float* at) { return load(at); }
+  static void store_lanes(float* to, size_t, Floats words) { store(to, words); }
+  static Floats add(Floats sum, Floats factor, Floats lanes) { return fma(factor, lanes, sum); }
+};
+/// Pairs of bf16, as S adds them. Where S adds one half of a pair after the other, lanes are stored so.
+template <class S>
+struct PairTerms {
+  static constexpr bool kInPairs = true;
+  static constexpr int kParts = S::kParts;
+  template <int part>
+  static auto part_of(Pairs pairs) {
+    return S::template part_of<part>(pairs);
+  }
+  template <int part>
+  static auto factor(const float* at) {
+    return part_of<part>(broadcast_pair(at));
+  }
+  static auto lanes(const float* at) {
+    if constexpr (kParts == 1)
+      return load_pairs(at);
+    else
+      return load(at);
+  }
+  /// Part p lies p * stride floats behind `to`.
+  static void store_lanes(float* to, size_t stride, Floats words) {
+    store(to, words);
+    if constexpr (kParts == 2) {
+      const Pairs pairs = load_pairs(to);
+      store(to, part_of<0>(pairs));
+      store(to + stride, part_of<1>(pairs));
+    }
+  }
+  template <class Part>
+  static Floats add(Floats sum, Part factor, Part lanes) {
+    return S::add(sum, factor, lanes);
+  }
+};
+/// Calls products(terms) where terms add as they should: once, or with another type again.
+template <class T, class Products>
+inline __attribute__((always_inline)) void sum_terms(const Products& products) {
+  if constexpr (T::kInPairs)
+    sum_pairs([&]<class S>(S) __attribute__((always_inline)) { products(PairTerms<S>{}); });
+  else
+    products(T{});
+}
+/// Steps that n values are.
+template <class T>
+constexpr size_t steps_of(size_t n) {
+  return T::kInPairs ? (n + 1) / 2 : n;
+}
+
+/// Where things lie in the scratch memory of one call, in words: f32 values, or pairs. Each part begins at a
+/// multiple of 64 bytes.
 struct AttentionScratch {
-  size_t value_width;  // value dimension, padded to whole vectors
-  float* keys;         // (key dimension padded, 64): transposed
-  float* values;       // (64, value_width)
-  float* queries;      // (rows, key dimension): times score_scale
+  size_t key_width;    // key dimension, padded to whole vectors
+  size_t value_width;  // value dimension, likewise
+  float* keys;         // (steps of a key, parts, 64): transposed
+  float* values;       // (steps of 64 keys, parts, value_width)
+  float* queries;      // (rows, key_width): times score_scale
   float* weights;      // (kAttentionRows, 64): exp(score - maximum) of the rows at hand
   float* sums;         // (rows, value_width): of weights times values
   float* maxima;       // (rows)
@@ -37,16 +102,16 @@ struct AttentionScratch {
   size_t n_bytes;
 
   AttentionScratch(void* memory, size_t n_rows, size_t key_dimension, size_t value_dimension)
-      : value_width(round_up(value_dimension, 16)) {
+      : key_width(round_up(key_dimension, 16)), value_width(round_up(value_dimension, 16)) {
     float* next = static_cast<float*>(memory);
     const auto take = [&](size_t n) {
       float* part = next;
       next += round_up(n, 16);
       return part;
     };
-    keys = take(round_up(key_dimension, 16) * kKeyBlock);
+    keys = take(round_up(key_dimension, 32) * kKeyBlock);
     values = take(kKeyBlock * value_width);
-    queries = take(n_rows * key_dimension);
+    queries = take(n_rows * key_width);
     weights = take(kAttentionRows * kKeyBlock);
     sums = take(n_rows * value_width);
     maxima = take(n_rows);
@@ -88,33 +153,56 @@ inline Floats load_stored(const void* stored, KvFormat format, size_t i, size_t 
   return multiply(broadcast(f16_to_f32(block.d)), load_bytes(quants));
 }
 
+/// Words of a vector from `word` on; zeros beyond its n values.
+template <class T>
+inline Floats load_words(const void* stored, KvFormat format, size_t word, size_t n) {
+  if constexpr (!T::kInPairs) {
+    return load_stored(stored, format, word, n);
+  } else {
+    const size_t i = 2 * word;
+    const Floats first = load_stored(stored, format, i, n);
+    return as_floats(
+        pair_neighbours(first, i + 16 < n ? load_stored(stored, format, i + 16, n) : broadcast(0)));
+  }
+}
+
 /// Keys begin .. begin + 63 as columns; those from `end` on are zeros.
+template <class T>
 inline void load_keys(const AttentionArguments& a, size_t begin, size_t end, float* keys) {
   const char* page =
       static_cast<const char*>(a.key_pages[begin / a.page_tokens]) + begin % a.page_tokens * a.key_stride;
   for (size_t group = 0; group < kKeyVectors; ++group) {
-    for (size_t d = 0; d < a.key_dimension; d += 16) {
+    for (size_t word = 0; word < steps_of<T>(a.key_dimension); word += 16) {
       Floats rows[16];
       for (size_t i = 0; i < 16; ++i) {
         const size_t key = 16 * group + i;
-        rows[i] = begin + key < end ? load_stored(page + key * a.key_stride, a.key_format, d, a.key_dimension)
-                                    : broadcast(0);
+        rows[i] = begin + key < end
+                      ? load_words<T>(page + key * a.key_stride, a.key_format, word, a.key_dimension)
+                      : broadcast(0);
       }
       transpose(rows);
-      for (size_t i = 0; i < 16; ++i) store(keys + (d + i) * kKeyBlock + 16 * group, rows[i]);
+      for (size_t i = 0; i < 16; ++i)
+        T::store_lanes(keys + (word + i) * T::kParts * kKeyBlock + 16 * group, kKeyBlock, rows[i]);
     }
   }
 }
 
+/// Values of the same keys as rows of `width` words.
+template <class T>
 inline void load_values(const AttentionArguments& a, size_t begin, size_t end, float* values, size_t width) {
   const char* page =
       static_cast<const char*>(a.value_pages[begin / a.page_tokens]) + begin % a.page_tokens * a.value_stride;
-  for (size_t key = 0; key < kKeyBlock; ++key) {
+  const auto value = [&](size_t key, size_t d) {
+    return begin + key < end ? load_stored(page + key * a.value_stride, a.value_format, d, a.value_dimension)
+                             : broadcast(0);
+  };
+  for (size_t step = 0; step < steps_of<T>(kKeyBlock); ++step) {
     for (size_t d = 0; d < a.value_dimension; d += 16) {
-      const bool is_there = begin + key < end;
-      store(values + key * width + d,
-            is_there ? load_stored(page + key * a.value_stride, a.value_format, d, a.value_dimension)
-                     : broadcast(0));
+      float* to = values + step * T::kParts * width + d;
+      if constexpr (T::kInPairs)
+        T::store_lanes(to, width, as_floats(pair_up(value(2 * step, d), value(2 * step + 1, d))));
+      else
+        store(to, value(step, d));
     }
   }
 }
@@ -130,22 +218,69 @@ inline KeyRange visible_keys(const AttentionArguments& a, size_t row) {
   return {a.window != 0 && position + 1 > a.window ? position + 1 - a.window : 0, position + 1};
 }
 
-/// Scores of n_rows rows and 64 keys: by fma in order of dimension.
-template <int n_rows>
-inline void score(const AttentionScratch& scratch, size_t row, size_t key_dimension,
-                  Floats (&scores)[n_rows][kKeyVectors]) {
-  const float* queries = scratch.queries + row * key_dimension;
-  for (auto& of_row : scores) {
-    for (Floats& s : of_row) s = broadcast(0.0f);
-  }
-  for (size_t d = 0; d < key_dimension; ++d) {
-    Floats keys[kKeyVectors];
-    for (size_t v = 0; v < kKeyVectors; ++v) keys[v] = load(scratch.keys + d * kKeyBlock + 16 * v);
+/// One part of a step of all sums; nothing where a step has no such part.
+template <class T, int part, int n_rows, int n_vectors>
+inline __attribute__((always_inline)) void add_part(const float* factors, size_t factor_stride,
+                                                    const float* lanes, Floats (&sums)[n_rows][n_vectors]) {
+  if constexpr (part < T::kParts) {
+    decltype(T::lanes(lanes)) vectors[n_vectors];
+#pragma GCC unroll 8
+    for (int v = 0; v < n_vectors; ++v) vectors[v] = T::lanes(lanes + 16 * v);
+#pragma GCC unroll 8
     for (int r = 0; r < n_rows; ++r) {
-      const Floats q = broadcast(queries[static_cast<size_t>(r) * key_dimension + d]);
-      for (size_t v = 0; v < kKeyVectors; ++v) scores[r][v] = fma(q, keys[v], scores[r][v]);
+      const auto factor = T::template factor<part>(factors + static_cast<size_t>(r) * factor_stride);
+#pragma GCC unroll 8
+      for (int v = 0; v < n_vectors; ++v) sums[r][v] = T::add(sums[r][v], factor, vectors[v]);
     }
   }
+}
+
+/// The register tile: n_steps steps of rows of factors, factor_stride apart, with vectors of lanes, of which
+/// each part has lane_stride.
+template <class T, int n_rows, int n_vectors>
+inline __attribute__((always_inline)) void add_steps(const float* factors, size_t factor_stride,
+                                                     const float* lanes, size_t lane_stride, size_t n_steps,
+                                                     Floats (&sums)[n_rows][n_vectors]) {
+  for (size_t step = 0; step < n_steps; ++step, ++factors, lanes += T::kParts * lane_stride) {
+    add_part<T, 0>(factors, factor_stride, lanes, sums);
+    add_part<T, 1>(factors, factor_stride, lanes + lane_stride, sums);
+  }
+}
+
+/// Sums of n_steps steps, from `sums` on.
+template <class T, int n_rows, int n_vectors>
+inline __attribute__((always_inline)) void add_terms(const float* factors, size_t factor_stride,
+                                                     const float* lanes, size_t lane_stride, size_t n_steps,
+                                                     Floats (&sums)[n_rows][n_vectors]) {
+  Floats made[n_rows][n_vectors];
+  sum_terms<T>([&]<class Terms>(Terms) __attribute__((always_inline)) {
+    Floats here[n_rows][n_vectors];  // unrolled loops keep it in registers
+#pragma GCC unroll 8
+    for (int r = 0; r < n_rows; ++r)
+#pragma GCC unroll 8
+      for (int v = 0; v < n_vectors; ++v) here[r][v] = sums[r][v];
+    add_steps<Terms>(factors, factor_stride, lanes, lane_stride, n_steps, here);
+#pragma GCC unroll 8
+    for (int r = 0; r < n_rows; ++r)
+#pragma GCC unroll 8
+      for (int v = 0; v < n_vectors; ++v) made[r][v] = here[r][v];
+  });
+#pragma GCC unroll 8
+  for (int r = 0; r < n_rows; ++r)
+#pragma GCC unroll 8
+    for (int v = 0; v < n_vectors; ++v) sums[r][v] = made[r][v];
+}
+
+/// Scores of n_rows rows and 64 keys.
+template <class T, int n_rows>
+inline void score(const AttentionScratch& scratch, size_t row, size_t key_dimension,
+                  Floats (&scores)[n_rows][kKeyVectors]) {
+#pragma GCC unroll 8
+  for (auto& of_row : scores)
+#pragma GCC unroll 8
+    for (Floats& s : of_row) s = broadcast(0.0f);
+  add_terms<T>(scratch.queries + row * scratch.key_width, scratch.key_width, scratch.keys, kKeyBlock,
+               steps_of<T>(key_dimension), scores);
 }
 
 /// Soft cap, ALiBi and the mask.
@@ -177,97 +312,126 @@ inline void adjust(const AttentionArguments& a, size_t row, size_t block, Floats
   }
 }
 
+/// Weights of a row as factors, and their sum.
+template <class T>
+inline float store_weights(const Floats (&w)[kKeyVectors], float* to) {
+  static_assert(kKeyVectors == 4);
+  if constexpr (!T::kInPairs) {
+    for (size_t v = 0; v < kKeyVectors; ++v) store(to + 16 * v, w[v]);
+    return sum_of_lanes(add(add(w[0], w[1]), add(w[2], w[3])));
+  } else {
+    // Rounded weights are normal numbers or zero, and so are their sums: no mode of the processor matters.
+    const Pairs ones = pair_up(broadcast(1.0f), broadcast(1.0f));
+    Floats sum = broadcast(0.0f);
+    for (size_t v = 0; v < kKeyVectors; v += 2) {
+      const Pairs pairs = pair_neighbours(w[v], w[v + 1]);
+      store_pairs(to + 8 * v, pairs);
+      sum = T::add(sum, T::template part_of<0>(pairs), T::template part_of<0>(ones));
+      if constexpr (T::kParts == 2)
+        sum = T::add(sum, T::template part_of<1>(pairs), T::template part_of<1>(ones));
+    }
+    return sum_of_lanes(sum);
+  }
+}
+
 /// Scores of rows from `row` on to weights; factors: what the rows' earlier sums must be scaled by. One step
 /// after the other for all rows, so that no row waits for its own sums over lanes.
-template <int n_rows>
+template <class T, int n_rows>
 inline void weigh(const AttentionScratch& scratch, size_t row, Floats (&scores)[n_rows][kKeyVectors],
                   float (&factors)[n_rows]) {
+  static_assert(n_rows <= 16);
   float* maxima = scratch.maxima + row;
   float* totals = scratch.totals + row;
+  float changes[16] = {};
   for (int r = 0; r < n_rows; ++r) {
     const Floats(&of_row)[kKeyVectors] = scores[r];
     const float here =
         maximum_of_lanes(maximum(maximum(of_row[0], of_row[1]), maximum(of_row[2], of_row[3])));
-    factors[r] = here > maxima[r] ? maxima[r] - here : 0.0f;
+    changes[r] = here > maxima[r] ? maxima[r] - here : 0.0f;
     maxima[r] = here > maxima[r] ? here : maxima[r];
   }
   for (int r = 0; r < n_rows; ++r) {
     const Floats most = broadcast(maxima[r]);
-    for (size_t v = 0; v < kKeyVectors; ++v) {
-      scores[r][v] = exponential(subtract(scores[r][v], most));
-      store(scratch.weights + static_cast<size_t>(r) * kKeyBlock + 16 * v, scores[r][v]);
-    }
+    for (Floats& s : scores[r]) s = exponential(subtract(s, most));
   }
+  store(changes, exponential(load(changes)));
   for (int r = 0; r < n_rows; ++r) {
-    if (factors[r] == 0.0f) {
-      factors[r] = 1.0f;
-      continue;
-    }
-    float lanes[16];
-    store(lanes, exponential(broadcast(factors[r])));
-    factors[r] = lanes[0];
-  }
-  for (int r = 0; r < n_rows; ++r) {
-    const Floats(&w)[kKeyVectors] = scores[r];
-    totals[r] = totals[r] * factors[r] + sum_of_lanes(add(add(w[0], w[1]), add(w[2], w[3])));
+    factors[r] = changes[r];
+    totals[r] = totals[r] * factors[r] +
+                store_weights<T>(scores[r], scratch.weights + static_cast<size_t>(r) * kKeyBlock);
   }
 }
 
 /// sums = sums * factor + weights * values, n_vectors vectors of dimensions from d on.
-template <int n_rows, int n_vectors>
+template <class T, int n_rows, int n_vectors>
 inline void accumulate(const AttentionScratch& scratch, size_t row, size_t d,
                        const float (&factors)[n_rows]) {
   const size_t width = scratch.value_width;
   float* sums = scratch.sums + row * width + d;
   Floats sum[n_rows][n_vectors];
+#pragma GCC unroll 8
   for (int r = 0; r < n_rows; ++r) {
+#pragma GCC unroll 8
     for (int v = 0; v < n_vectors; ++v) {
-      sum[r][v] =
-          fma(load(sums + static_cast<size_t>(r) * width + 16 * v), broadcast(factors[r]), broadcast(0.0f));
+      const float* earlier = sums + static_cast<size_t>(r) * width + 16 * v;
+      sum[r][v] = T::kInPairs ? broadcast(0.0f) : fma(load(earlier), broadcast(factors[r]), broadcast(0.0f));
     }
   }
-  for (size_t key = 0; key < kKeyBlock; ++key) {
-    Floats values[n_vectors];
-    for (int v = 0; v < n_vectors; ++v) values[v] = load(scratch.values + key * width + d + 16 * v);
-    for (int r = 0; r < n_rows; ++r) {
-      const Floats weight = broadcast(scratch.weights[static_cast<size_t>(r) * kKeyBlock + key]);
-      for (int v = 0; v < n_vectors; ++v) sum[r][v] = fma(weight, values[v], sum[r][v]);
-    }
-  }
+  add_terms<T>(scratch.weights, kKeyBlock, scratch.values + d, width, steps_of<T>(kKeyBlock), sum);
+#pragma GCC unroll 8
   for (int r = 0; r < n_rows; ++r) {
-    for (int v = 0; v < n_vectors; ++v) store(sums + static_cast<size_t>(r) * width + 16 * v, sum[r][v]);
+#pragma GCC unroll 8
+    for (int v = 0; v < n_vectors; ++v) {
+      float* to = sums + static_cast<size_t>(r) * width + 16 * v;
+      store(to, T::kInPairs ? fma(load(to), broadcast(factors[r]), sum[r][v]) : sum[r][v]);
+    }
   }
 }
 
 /// n_rows rows from `row` on against the block of keys in scratch.
-template <int n_rows>
+template <class T, int n_rows>
 void attend_rows(const AttentionArguments& a, const AttentionScratch& scratch, size_t row, size_t block) {
   Floats scores[n_rows][kKeyVectors];
-  score<n_rows>(scratch, row, a.key_dimension, scores);
+  score<T, n_rows>(scratch, row, a.key_dimension, scores);
   for (int r = 0; r < n_rows; ++r) adjust(a, row + static_cast<size_t>(r), block, scores[r]);
   float factors[n_rows];
-  weigh(scratch, row, scores, factors);
+  weigh<T>(scratch, row, scores, factors);
   size_t d = 0;
-  for (; d + 64 <= scratch.value_width; d += 64) accumulate<n_rows, 4>(scratch, row, d, factors);
-  for (; d < scratch.value_width; d += 16) accumulate<n_rows, 1>(scratch, row, d, factors);
+  for (; d + 64 <= scratch.value_width; d += 64) accumulate<T, n_rows, 4>(scratch, row, d, factors);
+  for (; d < scratch.value_width; d += 16) accumulate<T, n_rows, 1>(scratch, row, d, factors);
 }
 
 /// Fewer than kAttentionRows rows: the instance for exactly that many.
-template <int n_rows>
+template <class T, int n_rows>
 inline void attend_rest(const AttentionArguments& a, const AttentionScratch& scratch, size_t row, size_t n,
                         size_t block) {
   if constexpr (n_rows > 0) {
-    if (n == static_cast<size_t>(n_rows)) return attend_rows<n_rows>(a, scratch, row, block);
-    attend_rest<n_rows - 1>(a, scratch, row, n, block);
+    if (n == static_cast<size_t>(n_rows)) return attend_rows<T, n_rows>(a, scratch, row, block);
+    attend_rest<T, n_rows - 1>(a, scratch, row, n, block);
   }
 }
 
+/// A query times `factor` as factors.
+template <class T>
+inline void store_query(const float* query, size_t n, float factor, float* to) {
+  if constexpr (!T::kInPairs) {
+    for (size_t d = 0; d < n; ++d) to[d] = query[d] * factor;
+  } else {
+    for (size_t d = 0; d < n; d += 32) {
+      float part[32] = {};
+      memcpy(part, query + d, (n - d < 32 ? n - d : 32) * sizeof(float));
+      const Floats f = broadcast(factor);
+      store_pairs(to + d / 2, pair_neighbours(multiply(load(part), f), multiply(load(part + 16), f)));
+    }
+  }
+}
+
+template <class T>
 inline void begin_rows(const AttentionArguments& a, const AttentionScratch& scratch, size_t n_rows) {
   for (size_t row = 0; row < n_rows; ++row) {
     const float* query =
         a.queries + row / a.n_queries * a.position_stride + row % a.n_queries * a.key_dimension;
-    for (size_t d = 0; d < a.key_dimension; ++d)
-      scratch.queries[row * a.key_dimension + d] = query[d] * a.score_scale;
+    store_query<T>(query, a.key_dimension, a.score_scale, scratch.queries + row * scratch.key_width);
     scratch.maxima[row] = -INFINITY;
     scratch.totals[row] = 0.0f;
   }
@@ -283,24 +447,29 @@ inline void end_rows(const AttentionArguments& a, const AttentionScratch& scratc
   }
 }
 
-void attention(const AttentionArguments& a, void* memory) {
+template <class T>
+void attend(const AttentionArguments& a, void* memory) {
   const size_t n_rows = a.n_positions * a.n_queries;
   const AttentionScratch scratch(memory, n_rows, a.key_dimension, a.value_dimension);
-  begin_rows(a, scratch, n_rows);
+  begin_rows<T>(a, scratch, n_rows);
   const size_t end = visible_keys(a, n_rows - 1).end;
   size_t first_row = 0;  // rows before it have seen their last key; rows are in order of position
   for (size_t block = visible_keys(a, 0).begin / kKeyBlock * kKeyBlock; block < end; block += kKeyBlock) {
     while (visible_keys(a, first_row).end <= block) ++first_row;
     size_t last_row = n_rows;  // rows from it on have this block behind their window
     while (visible_keys(a, last_row - 1).begin >= block + kKeyBlock) --last_row;
-    load_keys(a, block, end, scratch.keys);
-    load_values(a, block, end, scratch.values, scratch.value_width);
+    load_keys<T>(a, block, end, scratch.keys);
+    load_values<T>(a, block, end, scratch.values, scratch.value_width);
     size_t row = first_row;
     for (; row + kAttentionRows <= last_row; row += kAttentionRows)
-      attend_rows<kAttentionRows>(a, scratch, row, block);
-    attend_rest<kAttentionRows - 1>(a, scratch, row, last_row - row, block);
+      attend_rows<T, kAttentionRows>(a, scratch, row, block);
+    attend_rest<T, kAttentionRows - 1>(a, scratch, row, last_row - row, block);
   }
   end_rows(a, scratch, n_rows);
+}
+
+void attention(const AttentionArguments& a, void* memory) {
+  a.in_pairs ? attend<PairTerms<PairSums>>(a, memory) : attend<ValueTerms>(a, memory);
 }
 
 size_t attention_scratch_bytes(size_t n_positions, size_t n_queries, size_t key_dimension,
@@ -308,60 +477,9 @@ size_t attention_scratch_bytes(size_t n_positions, size_t n_queries, size_t key_
   return AttentionScratch(nullptr, n_positions * n_queries, key_dimension, value_dimension).n_bytes;
 }
 
-inline void store_q8(const float* x, char* out, size_t n) {
-  for (size_t i = 0; i < n; i += 32) {
-    BlockQ8_0 block;
-    Ints quants[2];
-    float block_scale;
-    round_block(x + i, 127.0f, quants, &block_scale);
-    for (size_t half = 0; half < 2; ++half) store_bytes(block.qs + 16 * half, quants[half]);
-    block.d = f32_to_f16(block_scale);
-    memcpy(out + i / 32 * sizeof block, &block, sizeof block);
-  }
-}
-
-/// As Q4_0 has it: the value of greatest magnitude becomes -8.
-inline void store_q4(const float* x, char* out, size_t n) {
-  for (size_t i = 0; i < n; i += 32) {
-    float most = 0.0f;
-    for (size_t j = 0; j < 32; ++j) most = fabsf(x[i + j]) > fabsf(most) ? x[i + j] : most;
-    const float inverse = most != 0.0f ? -8.0f / most : 0.0f;
-    BlockQ4_0 block;
-    block.d = f32_to_f16(most / -8.0f);
-    const auto quant = [&](size_t j) {
-      const int q = static_cast<int>(x[i + j] * inverse + 8.5f);
-      return q > 15 ? 15 : q;
-    };
-    for (size_t j = 0; j < 16; ++j) block.qs[j] = static_cast<uint8_t>(quant(j) | quant(j + 16) << 4);
-    memcpy(out + i / 32 * sizeof block, &block, sizeof block);
-  }
-}
-
-void store_kv(const float* x, void* out, size_t n, KvFormat format) {
-  switch (format) {
-    case KvFormat::f32:
-      memcpy(out, x, n * sizeof(float));
-      break;
-    case KvFormat::f16: {
-      uint16_t* halves = static_cast<uint16_t*>(out);
-      size_t i = 0;
-      for (; i + 16 <= n; i += 16) store_f16(halves + i, load(x + i));
-      for (; i < n; ++i) halves[i] = f32_to_f16(x[i]);
-      break;
-    }
-    case KvFormat::q8:
-      store_q8(x, static_cast<char*>(out), n);
-      break;
-    case KvFormat::q4:
-      store_q4(x, static_cast<char*>(out), n);
-      break;
-  }
-}
-
 void overlay_attention(KernelSet& set) {
   set.attention = attention;
   set.attention_scratch_bytes = attention_scratch_bytes;
-  set.store_kv = store_kv;
 }
 
 }  // namespace

@@ -20,8 +20,15 @@ inline Pairs pair_up(Floats even, Floats odd) {
     return as_ints(vorrq_u32(vshrq_n_u32(bf16_rounded(even.quarter[q]), 16), bf16_rounded(odd.quarter[q])));
   });
 }
+inline uint16x4_t to_bf16(float32x4_t a) { return vshrn_n_u32(bf16_rounded(a), 16); }
 inline void store_bf16(uint16_t* to, Floats a) {
-  for (int q = 0; q < 4; ++q) vst1_u16(to + 4 * q, vshrn_n_u32(bf16_rounded(a.quarter[q]), 16));
+  for (int q = 0; q < 4; ++q) vst1_u16(to + 4 * q, to_bf16(a.quarter[q]));
+}
+inline Pairs pair_neighbours(Floats first, Floats second) {
+  return int_quarters([&](int q) {
+    const float32x4_t* from = (q < 2 ? first : second).quarter + q % 2 * 2;
+    return vreinterpretq_s32_u16(vcombine_u16(to_bf16(from[0]), to_bf16(from[1])));
+  });
 }
 inline Pairs load_pairs(const void* from) { return load_ints(from); }
 inline void store_pairs(void* to, Pairs a) { store_ints(to, a); }

@@ -25,6 +25,13 @@ inline uint32_t pair_up(float even, float odd) {
 inline Pairs pair_up(Floats even, Floats odd) {
   return each_lane<Pairs>([&](int i) { return static_cast<int32_t>(pair_up(even.lane[i], odd.lane[i])); });
 }
+/// Values 2i and 2i + 1 of the 32 in pair i.
+inline Pairs pair_neighbours(Floats first, Floats second) {
+  return each_lane<Pairs>([&](int i) {
+    const float* even = i < 8 ? first.lane + 2 * i : second.lane + 2 * (i - 8);
+    return static_cast<int32_t>(pair_up(even[0], even[1]));
+  });
+}
 inline Pairs load_pairs(const void* from) {
   Pairs out;
   memcpy(out.lane, from, sizeof out.lane);

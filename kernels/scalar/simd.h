@@ -35,6 +35,11 @@ inline Floats load(const float* from) {
   memcpy(out.lane, from, sizeof out.lane);
   return out;
 }
+inline Floats as_floats(Ints words) {
+  Floats out;
+  memcpy(out.lane, words.lane, sizeof out.lane);
+  return out;
+}
 inline void store(float* to, Floats a) { memcpy(to, a.lane, sizeof a.lane); }
 inline Floats broadcast(float value) {
   return each_lane<Floats>([&](int) { return value; });

@@ -6,6 +6,7 @@
 
 #include "kernels/lanes/attention.h"
 #include "kernels/lanes/gemm.h"
+#include "kernels/lanes/store_kv.h"
 #include "kernels/lanes/training.h"
 #include "kernels/lanes/vector.h"
 #include "kernels/overlays.h"
@@ -20,6 +21,7 @@ void overlay_scalar(KernelSet& set) {
   overlay_scalar_encode(set);
   overlay_vector(set);
   overlay_attention(set);
+  overlay_store_kv(set);
   overlay_gemm(set);
   overlay_scalar_limits(set);
 }

@@ -17,7 +17,7 @@ struct Runner::State {
         h(model->hparams()),
         w(model->weights()),
         multiplier(pool, precision),
-        attention(pool),
+        attention(pool, precision),
         pass{.h = h, .pool = pool, .multiplier = multiplier, .attention = attention} {
     pass.global_rotation = &global_rotation;
     pass.local_rotation = &local_rotation;

@@ -45,9 +45,13 @@ struct AttentionShape {
 };
 
 /// Owns each worker's scratch memory. One per engine; not thread-safe.
+///
+/// Fast attention rounds queries, keys, softmax weights and values to bf16 and sums in f32, as
+/// FlashAttention-2 does on GPUs (Dao 2023); what is stored in f32, and exact attention, stays f32.
 class Attention {
  public:
-  explicit Attention(ThreadPool& pool) : pool_(pool) {}
+  explicit Attention(ThreadPool& pool, ActivationPrecision precision = ActivationPrecision::fast)
+      : pool_(pool), precision_(precision) {}
 
   /// queries, out: (n_rows, n_heads, head_dimension). Allocates nothing once the largest shape has been seen.
   void run(const AttentionShape& shape, std::span<const AttentionSequence> sequences,
@@ -59,6 +63,7 @@ class Attention {
   };
 
   ThreadPool& pool_;
+  ActivationPrecision precision_;
   std::vector<Tile> tiles_;
   std::vector<WeightBuffer> scratch_;
 };

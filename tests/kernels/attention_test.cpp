@@ -1,11 +1,12 @@
-// Attention: scalar against the textbook in double precision; every instruction set, chunk and grouping
-// against scalar to the bit; all stored formats, windows, caps and slopes.
+// Attention in f32 and in pairs of bf16: scalar against the textbook in double precision; every instruction
+// set, chunk and grouping against scalar to the bit; all stored formats, windows, caps and slopes.
 #include <doctest/doctest.h>
 
 #include "base/random.h"
 #include "kernels/kernels.h"
 #include "test_support.h"
 
+#include <bit>
 #include <cmath>
 #include <cstring>
 #include <span>
@@ -18,6 +19,7 @@ using Floats = std::vector<float>;
 using Arguments = KernelSet::AttentionArguments;
 
 constexpr size_t kPage = 64;
+constexpr float kScale = 0.125f;
 
 std::span<const KernelSet* const> sets() {
   size_t n = 0;
@@ -39,6 +41,22 @@ size_t stored_bytes(KvFormat format, size_t n) {
   return 0;
 }
 
+/// As they are stored, and back.
+void decode(Floats& values, KvFormat format) {
+  if (format == KvFormat::f32) return;
+  const Format as = format == KvFormat::f16  ? Format::F16
+                    : format == KvFormat::q8 ? Format::Q8_0
+                                             : Format::Q4_0;
+  std::vector<uint8_t> stored(stored_bytes(format, values.size()));
+  sets()[0]->store_kv(values.data(), stored.data(), values.size(), format);
+  (*sets()[0])[as].decode(stored.data(), values.data(), values.size());
+}
+
+float to_bf16(float x) {
+  const uint32_t bits = std::bit_cast<uint32_t>(x);
+  return std::bit_cast<float>((bits + 0x7FFF + (bits >> 16 & 1)) & 0xFFFF0000u);
+}
+
 struct Case {
   size_t n_keys, n_positions, n_queries, dimension;
   KvFormat format = KvFormat::f32;
@@ -46,6 +64,7 @@ struct Case {
   bool causal = true;
   float soft_cap = 0;
   bool alibi = false;
+  float query_size = 1, value_size = 1;
 };
 
 /// The last n_positions of n_keys positions attend to the keys before them.
@@ -63,13 +82,15 @@ struct Problem {
     fill(queries, c.n_positions * c.n_queries * c.dimension);
     fill(keys, c.n_keys * c.dimension);
     fill(values, c.n_keys * c.dimension);
+    for (float& query : queries) query *= c.query_size;
+    for (float& value : values) value *= c.value_size;
     for (size_t i = 0; i < c.n_queries; ++i) slopes.push_back(0.25f / static_cast<float>(i + 1));
     store(keys, key_memory, key_pages);
     store(values, value_memory, value_pages);
   }
 
   /// Pages that are not full end in bytes that are no numbers: nobody may look at them.
-  void store(Floats& from, std::vector<std::vector<uint8_t>>& memory, std::vector<const void*>& pages) {
+  void store(const Floats& from, std::vector<std::vector<uint8_t>>& memory, std::vector<const void*>& pages) {
     const size_t bytes = stored_bytes(c.format, c.dimension);
     memory.resize((c.n_keys + kPage - 1) / kPage);
     for (size_t key = 0; key < c.n_keys; ++key) {
@@ -80,61 +101,95 @@ struct Problem {
     for (const std::vector<uint8_t>& page : memory) pages.push_back(page.data());
   }
 
-  Floats attend(const KernelSet& set, size_t chunk) const {
+  Floats attend(const KernelSet& set, size_t chunk, bool in_pairs) const {
     Floats out(queries.size(), -77.0f);
     const size_t stride = c.n_queries * c.dimension;
     for (size_t i = 0; i < c.n_positions; i += chunk) {
       const size_t n = std::min(chunk, c.n_positions - i);
       const size_t bytes = stored_bytes(c.format, c.dimension);
-      const Arguments arguments = {&queries[i * stride],
-                                   n,
-                                   c.n_queries,
-                                   stride,
-                                   c.dimension,
-                                   c.dimension,
-                                   key_pages.data(),
-                                   value_pages.data(),
-                                   kPage,
-                                   bytes,
-                                   bytes,
-                                   c.format,
-                                   c.format,
-                                   c.n_keys - c.n_positions + i,
-                                   c.window,
-                                   c.causal,
-                                   c.n_keys,
-                                   0.125f,
-                                   c.soft_cap,
-                                   c.alibi ? slopes.data() : nullptr,
-                                   &out[i * stride]};
+      const Arguments arguments = {.queries = &queries[i * stride],
+                                   .n_positions = n,
+                                   .n_queries = c.n_queries,
+                                   .position_stride = stride,
+                                   .key_dimension = c.dimension,
+                                   .value_dimension = c.dimension,
+                                   .key_pages = key_pages.data(),
+                                   .value_pages = value_pages.data(),
+                                   .page_tokens = kPage,
+                                   .key_stride = bytes,
+                                   .value_stride = bytes,
+                                   .key_format = c.format,
+                                   .value_format = c.format,
+                                   .in_pairs = in_pairs,
+                                   .first_position = c.n_keys - c.n_positions + i,
+                                   .window = c.window,
+                                   .causal = c.causal,
+                                   .n_keys = c.n_keys,
+                                   .score_scale = kScale,
+                                   .soft_cap = c.soft_cap,
+                                   .alibi_slopes = c.alibi ? slopes.data() : nullptr,
+                                   .out = &out[i * stride]};
       std::vector<char> scratch(set.attention_scratch_bytes(n, c.n_queries, c.dimension, c.dimension) + 64);
       set.attention(arguments, scratch.data() + (64 - reinterpret_cast<uintptr_t>(scratch.data()) % 64) % 64);
     }
     return out;
   }
 
-  /// One query in double precision.
-  std::vector<double> truth(size_t position, size_t query) const {
+  /// The same with numbers that are what pairs make of them.
+  Problem rounded() const {
+    Problem out = *this;
+    decode(out.keys, c.format);
+    decode(out.values, c.format);
+    for (Floats* numbers : {&out.queries, &out.keys, &out.values})
+      for (float& x : *numbers) x = to_bf16(x);
+    return out;
+  }
+
+  /// One query in double precision: what comes out, and what would if values had no signs.
+  struct Truth {
+    std::vector<double> out, sizes;
+  };
+  Truth truth(size_t position, size_t query) const {
     const size_t at = c.n_keys - c.n_positions + position;
     const size_t end = c.causal ? at + 1 : c.n_keys;
     const size_t begin = c.causal && c.window != 0 && end > c.window ? end - c.window : 0;
     const float* q = &queries[(position * c.n_queries + query) * c.dimension];
-    std::vector<double> weights, out(c.dimension);
-    double sum = 0;
+    std::vector<double> weights;
+    double most = -INFINITY, sum = 0;
     for (size_t key = begin; key < end; ++key) {
       double score = 0;
       for (size_t d = 0; d < c.dimension; ++d)
         score += static_cast<double>(q[d]) * keys[key * c.dimension + d];
-      score *= 0.125;
+      score *= kScale;
       if (c.soft_cap != 0) score = c.soft_cap * std::tanh(score / c.soft_cap);
       if (c.alibi) score -= slopes[query] * static_cast<double>(at - key);
-      weights.push_back(std::exp(score));
-      sum += weights.back();
+      weights.push_back(score);
+      most = std::max(most, score);
     }
+    for (double& weight : weights) sum += weight = std::exp(weight - most);
+    Truth truth = {std::vector<double>(c.dimension), std::vector<double>(c.dimension)};
     for (size_t key = begin; key < end; ++key)
-      for (size_t d = 0; d < c.dimension; ++d)
-        out[d] += weights[key - begin] / sum * values[key * c.dimension + d];
-    return out;
+      for (size_t d = 0; d < c.dimension; ++d) {
+        const double part = weights[key - begin] / sum * values[key * c.dimension + d];
+        truth.out[d] += part;
+        truth.sizes[d] += std::fabs(part);
+      }
+    return truth;
+  }
+
+  /// Compares `out` with the truth, output by output: of size s, within absolute + relative * s, and what
+  /// products and sums lose that are below the normal numbers.
+  void check(const Floats& out, double absolute, double relative) const {
+    for (size_t position = 0; position < c.n_positions; ++position)
+      for (size_t query = 0; query < c.n_queries; ++query) {
+        const Truth expected = truth(position, query);
+        for (size_t d = 0; d < c.dimension; ++d) {
+          INFO(c.n_keys, " keys, position ", position, ", query ", query, ", dimension ", d);
+          REQUIRE(std::fabs(out[(position * c.n_queries + query) * c.dimension + d] - expected.out[d]) <
+                  absolute * c.value_size + static_cast<double>(c.n_keys) * 0x1p-125 +
+                      relative * expected.sizes[d]);
+        }
+      }
   }
 };
 
@@ -155,6 +210,12 @@ const Case kCases[] = {
     {140, 90, 3, 40, KvFormat::f16, 0, true, 0, true},
     {100, 30, 4, 64, KvFormat::q8},
     {100, 30, 4, 96, KvFormat::q4},
+    {90, 20, 2, 7},
+    {150, 9, 3, 33, KvFormat::f16, 3},
+    {129, 10, 2, 64, KvFormat::q8, 0, false},
+    // Weights down to the smallest normal numbers, whose products with values are less.
+    {200, 20, 3, 48, KvFormat::f32, 0, true, 0, false, 30.0f, 1e-4f},
+    {130, 20, 3, 16, KvFormat::f32, 0, true, 0, false, 30.0f, 1e-37f},
 };
 
 }  // namespace
@@ -163,20 +224,22 @@ TEST_CASE("attention is the softmax of scores times values") {
   Random random(test::test_seed());
   for (const Case& c : kCases) {
     const Problem problem(c, random);
-    const Floats out = problem.attend(*sets()[0], c.n_positions);
-    const double tolerance = c.format == KvFormat::f32   ? 1e-5
+    const double tolerance = c.format == KvFormat::f32   ? 1e-5 * c.query_size
                              : c.format == KvFormat::f16 ? 3e-3
                              : c.format == KvFormat::q8  ? 0.02
                                                          : 0.3;
-    for (size_t position = 0; position < c.n_positions; ++position)
-      for (size_t query = 0; query < c.n_queries; ++query) {
-        const std::vector<double> expected = problem.truth(position, query);
-        for (size_t d = 0; d < c.dimension; ++d) {
-          INFO(c.n_keys, " keys, position ", position, ", query ", query, ", dimension ", d);
-          REQUIRE(std::fabs(out[(position * c.n_queries + query) * c.dimension + d] - expected[d]) <
-                  tolerance);
-        }
-      }
+    problem.check(problem.attend(*sets()[0], c.n_positions, false), tolerance, 0);
+  }
+}
+
+TEST_CASE("attention in pairs is that of numbers rounded to bf16, whose weights are rounded") {
+  // A weight is off by a factor within 1 + 2^-8, its part of their total as well.
+  const double from_weights = 0x1.02p-7;
+  Random random(test::test_seed());
+  for (const Case& c : kCases) {
+    const Problem problem(c, random);
+    problem.rounded().check(problem.attend(*sets()[0], c.n_positions, true), 1e-5 * c.query_size,
+                            from_weights);
   }
 }
 
@@ -184,12 +247,15 @@ TEST_CASE("attention has the same bits in every instruction set and for any chun
   Random random(test::test_seed());
   for (const Case& c : kCases) {
     const Problem problem(c, random);
-    const Floats expected = problem.attend(*sets()[0], 1);
-    for (const KernelSet* set : sets())
-      for (size_t chunk : {size_t{1}, size_t{7}, c.n_positions}) {
-        INFO(set->name, ", ", c.n_keys, " keys, ", c.n_queries, " queries, chunks of ", chunk);
-        REQUIRE(same_bits(problem.attend(*set, chunk), expected));
-      }
+    for (const bool in_pairs : {false, true}) {
+      const Floats expected = problem.attend(*sets()[0], 1, in_pairs);
+      for (const KernelSet* set : sets())
+        for (size_t chunk : {size_t{1}, size_t{7}, c.n_positions}) {
+          INFO(set->name, in_pairs ? ", in pairs, " : ", ", c.n_keys, " keys, ", c.n_queries,
+               " queries, chunks of ", chunk);
+          REQUIRE(same_bits(problem.attend(*set, chunk, in_pairs), expected));
+        }
+    }
   }
 }
 
