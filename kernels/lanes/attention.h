@@ -36,6 +36,7 @@ struct ValueTerms {
   static Floats factor(const float* at) {
     return broadcast(*at);
   }
+  static Floats exponential_of(Floats x) { return exponential(x); }
   static Floats lanes(const float* at) { return load(at); }
   static void store_lanes(float* to, size_t, Floats words) { store(to, words); }
   static Floats add(Floats sum, Floats factor, Floats lanes) { return fma(factor, lanes, sum); }
@@ -45,6 +46,7 @@ template <class S>
 struct PairTerms {
   static constexpr bool kInPairs = true;
   static constexpr int kParts = S::kParts;
+  static Floats exponential_of(Floats x) { return rough_exponential(x); }
   template <int part>
   static auto part_of(Pairs pairs) {
     return S::template part_of<part>(pairs);
@@ -121,53 +123,64 @@ struct AttentionScratch {
 };
 
 /// Values i .. i + 15 of a stored vector of n; zeros beyond it.
-inline Floats load_stored(const void* stored, KvFormat format, size_t i, size_t n) {
+template <KvFormat format>
+inline Floats load_stored(const void* stored, size_t i, size_t n) {
   const char* bytes = static_cast<const char*>(stored);
   const size_t n_left = n - i;
-  switch (format) {
-    case KvFormat::f32: {
-      float part[16] = {};
-      if (n_left >= 16) return load(static_cast<const float*>(stored) + i);
-      memcpy(part, static_cast<const float*>(stored) + i, n_left * sizeof(float));
-      return load(part);
-    }
-    case KvFormat::f16: {
-      uint16_t part[16] = {};
-      if (n_left >= 16) return load_f16(static_cast<const uint16_t*>(stored) + i);
-      memcpy(part, static_cast<const uint16_t*>(stored) + i, n_left * sizeof(uint16_t));
-      return load_f16(part);
-    }
-    case KvFormat::q8: {
-      BlockQ8_0 block;
-      memcpy(&block, bytes + i / 32 * sizeof block, sizeof block);
-      return multiply(broadcast(f16_to_f32(block.d)), load_bytes(block.qs + i % 32));
-    }
-    case KvFormat::q4:
-      break;
+  if constexpr (format == KvFormat::f32) {
+    if (n_left >= 16) return load(static_cast<const float*>(stored) + i);
+    float part[16] = {};
+    memcpy(part, static_cast<const float*>(stored) + i, n_left * sizeof(float));
+    return load(part);
+  } else if constexpr (format == KvFormat::f16) {
+    if (n_left >= 16) return load_f16(static_cast<const uint16_t*>(stored) + i);
+    uint16_t part[16] = {};
+    memcpy(part, static_cast<const uint16_t*>(stored) + i, n_left * sizeof(uint16_t));
+    return load_f16(part);
+  } else if constexpr (format == KvFormat::q8) {
+    BlockQ8_0 block;
+    memcpy(&block, bytes + i / 32 * sizeof block, sizeof block);
+    return multiply(broadcast(f16_to_f32(block.d)), load_bytes(block.qs + i % 32));
+  } else {
+    BlockQ4_0 block;
+    memcpy(&block, bytes + i / 32 * sizeof block, sizeof block);
+    int8_t quants[16];
+    for (int j = 0; j < 16; ++j)
+      quants[j] = static_cast<int8_t>((i % 32 == 0 ? block.qs[j] & 15 : block.qs[j] >> 4) - 8);
+    return multiply(broadcast(f16_to_f32(block.d)), load_bytes(quants));
   }
-  BlockQ4_0 block;
-  memcpy(&block, bytes + i / 32 * sizeof block, sizeof block);
-  int8_t quants[16];
-  for (int j = 0; j < 16; ++j)
-    quants[j] = static_cast<int8_t>((i % 32 == 0 ? block.qs[j] & 15 : block.qs[j] >> 4) - 8);
-  return multiply(broadcast(f16_to_f32(block.d)), load_bytes(quants));
 }
 
-/// Words of a vector from `word` on; zeros beyond its n values.
-template <class T>
-inline Floats load_words(const void* stored, KvFormat format, size_t word, size_t n) {
+/// Calls load.operator()<format>().
+template <class Load>
+inline void with_format(KvFormat format, const Load& load) {
+  switch (format) {
+    case KvFormat::f32:
+      return load.template operator()<KvFormat::f32>();
+    case KvFormat::f16:
+      return load.template operator()<KvFormat::f16>();
+    case KvFormat::q8:
+      return load.template operator()<KvFormat::q8>();
+    case KvFormat::q4:
+      return load.template operator()<KvFormat::q4>();
+  }
+}
+
+/// Words of a stored vector from `word` on; zeros beyond its n values.
+template <class T, KvFormat format>
+inline Floats load_words(const void* stored, size_t word, size_t n) {
   if constexpr (!T::kInPairs) {
-    return load_stored(stored, format, word, n);
+    return load_stored<format>(stored, word, n);
   } else {
     const size_t i = 2 * word;
-    const Floats first = load_stored(stored, format, i, n);
+    const Floats first = load_stored<format>(stored, i, n);
     return as_floats(
-        pair_neighbours(first, i + 16 < n ? load_stored(stored, format, i + 16, n) : broadcast(0)));
+        pair_neighbours(first, i + 16 < n ? load_stored<format>(stored, i + 16, n) : broadcast(0)));
   }
 }
 
 /// Keys begin .. begin + 63 as columns; those from `end` on are zeros.
-template <class T>
+template <class T, KvFormat format>
 inline void load_keys(const AttentionArguments& a, size_t begin, size_t end, float* keys) {
   const char* page =
       static_cast<const char*>(a.key_pages[begin / a.page_tokens]) + begin % a.page_tokens * a.key_stride;
@@ -176,9 +189,8 @@ inline void load_keys(const AttentionArguments& a, size_t begin, size_t end, flo
       Floats rows[16];
       for (size_t i = 0; i < 16; ++i) {
         const size_t key = 16 * group + i;
-        rows[i] = begin + key < end
-                      ? load_words<T>(page + key * a.key_stride, a.key_format, word, a.key_dimension)
-                      : broadcast(0);
+        rows[i] = begin + key < end ? load_words<T, format>(page + key * a.key_stride, word, a.key_dimension)
+                                    : broadcast(0);
       }
       transpose(rows);
       for (size_t i = 0; i < 16; ++i)
@@ -188,12 +200,12 @@ inline void load_keys(const AttentionArguments& a, size_t begin, size_t end, flo
 }
 
 /// Values of the same keys as rows of `width` words.
-template <class T>
+template <class T, KvFormat format>
 inline void load_values(const AttentionArguments& a, size_t begin, size_t end, float* values, size_t width) {
   const char* page =
       static_cast<const char*>(a.value_pages[begin / a.page_tokens]) + begin % a.page_tokens * a.value_stride;
   const auto value = [&](size_t key, size_t d) {
-    return begin + key < end ? load_stored(page + key * a.value_stride, a.value_format, d, a.value_dimension)
+    return begin + key < end ? load_stored<format>(page + key * a.value_stride, d, a.value_dimension)
                              : broadcast(0);
   };
   for (size_t step = 0; step < steps_of<T>(kKeyBlock); ++step) {
@@ -352,7 +364,7 @@ inline void weigh(const AttentionScratch& scratch, size_t row, Floats (&scores)[
   }
   for (int r = 0; r < n_rows; ++r) {
     const Floats most = broadcast(maxima[r]);
-    for (Floats& s : scores[r]) s = exponential(subtract(s, most));
+    for (Floats& s : scores[r]) s = T::exponential_of(subtract(s, most));
   }
   store(changes, exponential(load(changes)));
   for (int r = 0; r < n_rows; ++r) {
@@ -393,7 +405,10 @@ template <class T, int n_rows>
 void attend_rows(const AttentionArguments& a, const AttentionScratch& scratch, size_t row, size_t block) {
   Floats scores[n_rows][kKeyVectors];
   score<T, n_rows>(scratch, row, a.key_dimension, scores);
-  for (int r = 0; r < n_rows; ++r) adjust(a, row + static_cast<size_t>(r), block, scores[r]);
+  const bool sees_all = visible_keys(a, row).end >= block + kKeyBlock &&
+                        visible_keys(a, row + static_cast<size_t>(n_rows) - 1).begin <= block;
+  if (!sees_all || a.soft_cap != 0.0f || a.alibi_slopes != nullptr)
+    for (int r = 0; r < n_rows; ++r) adjust(a, row + static_cast<size_t>(r), block, scores[r]);
   float factors[n_rows];
   weigh<T>(scratch, row, scores, factors);
   size_t d = 0;
@@ -458,8 +473,10 @@ void attend(const AttentionArguments& a, void* memory) {
     while (visible_keys(a, first_row).end <= block) ++first_row;
     size_t last_row = n_rows;  // rows from it on have this block behind their window
     while (visible_keys(a, last_row - 1).begin >= block + kKeyBlock) --last_row;
-    load_keys<T>(a, block, end, scratch.keys);
-    load_values<T>(a, block, end, scratch.values, scratch.value_width);
+    with_format(a.key_format, [&]<KvFormat format>() { load_keys<T, format>(a, block, end, scratch.keys); });
+    with_format(a.value_format, [&]<KvFormat format>() {
+      load_values<T, format>(a, block, end, scratch.values, scratch.value_width);
+    });
     size_t row = first_row;
     for (; row + kAttentionRows <= last_row; row += kAttentionRows)
       attend_rows<T, kAttentionRows>(a, scratch, row, block);

@@ -29,6 +29,20 @@ inline Floats exponential(Floats x) {
   return select_less(x, broadcast(kLeastExponent), broadcast(0.0f), scale_by_power(p, rounded));
 }
 
+/// e^x within a factor of 1 + 2^-17 for x <= 0; 0 below kLeastExponent. x log2(e) = n + f, |f| <= 1/2; 2^f by
+/// the polynomial of degree 4 that is 1 at 0 and has the least relative error (2^-18.4).
+inline Floats rough_exponential(Floats x) {
+  const Floats log2_e = broadcast(0x1.715476p+0f), shift = broadcast(0x1.8p23f);
+  const Floats rounded = fma(x, log2_e, shift);
+  const Floats f = fma(x, log2_e, subtract(shift, rounded));
+  Floats p = broadcast(0x1.3a02ccp-7f);
+  p = fma(p, f, broadcast(0x1.c9fc46p-5f));
+  p = fma(p, f, broadcast(0x1.ec0378p-3f));
+  p = fma(p, f, broadcast(0x1.62e12cp-1f));
+  p = fma(p, f, broadcast(1.0f));
+  return select_less(x, broadcast(kLeastExponent), broadcast(0.0f), scale_by_power(p, rounded));
+}
+
 /// x / (1 + e^-x)
 inline Floats silu(Floats x) {
   const Floats e = exponential(subtract(broadcast(0.0f), x));
