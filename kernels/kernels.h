@@ -24,7 +24,7 @@
 //
 // Where a user asks for exact answers (`inspect logits` does), activations are 16 bits: quant = 256 * high +
 // low in two int8 planes, so that the same byte products serve; the integer of a block stays exact, and the
-// rest is unchanged. BF16 weights then meet f32 activations, as F32 and F16 ones do.
+// rest is unchanged. BF16 weights then meet f32 activations, as F32 and F16 ones do; attention is f32.
 //
 // Only lib/tensor, lib/quant, lib/kv, lib/train and lib/bench include this. Tested by tests/kernels/.
 #pragma once
