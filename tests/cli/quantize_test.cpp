@@ -59,7 +59,7 @@ TEST_CASE("what was written runs, and is near the original") {
       run({"quantize", *model, output, "--type", "Q8_0", "--verify-text", *text, "--json"});
   REQUIRE(finished.exit_code == 0);
   const Json json = parse_json(finished.out, "run");
-  CHECK(json["mean_kl"].get<double>() < 1e-3);
+  CHECK(json["mean_kl"].get<double>() < 1.5e-3);
   CHECK(json["perplexity"].get<double>() == doctest::Approx(4.305).epsilon(2e-3));
 }
 
