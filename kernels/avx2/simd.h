@@ -320,6 +320,10 @@ inline Ints four_activations(const int8_t* activations) {
 inline void hide(Ints& a) { asm volatile("" : "+x"(a.half[0]), "+x"(a.half[1])); }
 
 inline void prefetch(const void* address) { _mm_prefetch(static_cast<const char*>(address), _MM_HINT_T0); }
+/// To the second-level cache.
+inline void prefetch_far(const void* address) {
+  _mm_prefetch(static_cast<const char*>(address), _MM_HINT_T1);
+}
 
 /// 8 rows of 8 lanes: pairs, fours, halves.
 inline void transpose_eight(__m256 (&rows)[8]) {

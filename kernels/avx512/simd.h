@@ -192,6 +192,10 @@ inline Ints four_activations(const int8_t* activations) {
 inline void hide(Ints& a) { asm volatile("" : "+v"(a)); }
 
 inline void prefetch(const void* address) { _mm_prefetch(static_cast<const char*>(address), _MM_HINT_T0); }
+/// To the second-level cache.
+inline void prefetch_far(const void* address) {
+  _mm_prefetch(static_cast<const char*>(address), _MM_HINT_T1);
+}
 
 /// 16 rows of 16 lanes become 16 columns: pairs within 128 bits, then whole 128-bit quarters.
 inline void transpose(Floats (&rows)[16]) {

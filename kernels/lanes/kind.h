@@ -47,12 +47,15 @@ struct Fetch {
   }
 };
 
-/// The same of part `part` of n_parts of the panel block that lies `ahead` bytes behind `block`.
+/// The same of part `part` of n_parts of the panel block that lies `near` bytes behind `block`, and to the
+/// second-level cache of the one `far` bytes behind: the first level has too few buffers to keep memory busy.
 template <class Block>
-inline void fetch_ahead(const uint8_t* block, size_t ahead, size_t part, size_t n_parts) {
+inline void fetch_ahead(const uint8_t* block, size_t near, size_t far, size_t part, size_t n_parts) {
   constexpr size_t kLines = sizeof(Block) * 16 / 64;
-  for (size_t line = part * kLines / n_parts; line < (part + 1) * kLines / n_parts; ++line)
-    prefetch(block + ahead + 64 * line);
+  for (size_t line = part * kLines / n_parts; line < (part + 1) * kLines / n_parts; ++line) {
+    prefetch(block + near + 64 * line);
+    prefetch_far(block + far + 64 * line);
+  }
 }
 
 }  // namespace

@@ -117,7 +117,7 @@ void stream_slice(const uint8_t* block, size_t panel_bytes, const Activations& x
   using Block = typename F::Block;
   using Products = PartProducts<F, n_rows>;
   constexpr size_t kParts = Block::kValues / Products::kColumns;
-  constexpr size_t kAhead = 4096;
+  constexpr size_t kNear = 4096, kFar = 12288;
   // Where there are more slices, the panel is near already, and the next one is fetched in equal shares.
   Fetch share = {block + panel_bytes + slice * panel_bytes / n_slices,
                  panel_bytes / (n_slices * (x.n_columns / Products::kColumns)) + 1};
@@ -130,7 +130,7 @@ void stream_slice(const uint8_t* block, size_t panel_bytes, const Activations& x
       if (n_slices > 1)
         share.go_on();
       else if (!kIsInOrder<n_rows>)
-        fetch_ahead<Block>(block, kAhead, part, kParts);
+        fetch_ahead<Block>(block, kNear, kFar, part, kParts);
       Products products(blocks, (k + part * Products::kColumns) / kActivationBlock);
       F::quants(block, part, products);
       products.add_to(sum, scales, part * Products::kSums);

@@ -275,6 +275,8 @@ inline void hide(Ints& a) {
 }
 
 inline void prefetch(const void* address) { __builtin_prefetch(address); }
+/// To the second-level cache.
+inline void prefetch_far(const void* address) { __builtin_prefetch(address, 0, 2); }
 
 /// 4 rows of 4 lanes become 4 columns: pairs, then halves.
 inline void transpose_four(float32x4_t& a, float32x4_t& b, float32x4_t& c, float32x4_t& d) {
