@@ -25,9 +25,17 @@ constexpr bool is_float(Format format) {
   return format == Format::F32 || format == Format::F16 || format == Format::BF16;
 }
 
+constexpr bool is_paired(Format format) { return format == Format::F16 || format == Format::BF16; }
+
 constexpr Traits kTraits[] = {
 #define FORMAT(id, name, text, values, bytes) \
-  {Format::name, text, values, bytes, !is_float(Format::name), id >= ByFormat<int>::kFirstOwn},
+  {Format::name,                              \
+   text,                                      \
+   values,                                    \
+   bytes,                                     \
+   !is_float(Format::name),                   \
+   is_paired(Format::name),                   \
+   id >= ByFormat<int>::kFirstOwn},
 #include "kernels/formats.def"
 #undef FORMAT
 };
@@ -71,7 +79,7 @@ size_t row_bytes(const Traits& shape, size_t n_values) {
 }
 
 size_t panel_columns(const Traits& shape, size_t n_columns) {
-  const size_t unit = shape.has_grid ? kActivationBlock : shape.format == Format::BF16 ? 2 : 1;
+  const size_t unit = shape.has_grid ? kActivationBlock : shape.is_paired ? 2 : 1;
   return (n_columns + unit - 1) / unit * unit;
 }
 

@@ -14,8 +14,8 @@
 //       acc = fma(weight_scale * activation_scale, float(i), acc)
 //     formats with a minimum then do acc = fma(-weight_min, activation_scale * float(sum of the block's
 //     activations), acc);
-//   - F32 and F16 weights: acc = fma(w[k], x[k], acc) in order of k;
-//   - BF16 weights: activations are rounded to bf16 and taken in pairs,
+//   - F32 weights: acc = fma(w[k], x[k], acc) in order of k;
+//   - BF16 and F16 weights: these (F16 ones) and activations are rounded to bf16 and taken in pairs,
 //       acc = fma(w[k + 1], x[k + 1], acc), then acc = fma(w[k], x[k], acc), for k = 0, 2, 4 ...
 //     where operands and sums below the normal numbers count as zero (what vdpbf16ps computes).
 // A vector lane is a weight row, so no lane is ever summed with another, and scalar, AVX2, AVX-512 and NEON
@@ -24,7 +24,8 @@
 //
 // Where a user asks for exact answers (`inspect logits` does), activations are 16 bits: quant = 256 * high +
 // low in two int8 planes, so that the same byte products serve; the integer of a block stays exact, and the
-// rest is unchanged. BF16 weights then meet f32 activations, as F32 and F16 ones do; attention is f32.
+// rest is unchanged. BF16 and F16 weights then meet f32 activations as they are, like F32 ones; attention is
+// f32.
 //
 // Only lib/tensor, lib/quant, lib/kv, lib/train and lib/bench include this. Tested by tests/kernels/.
 #pragma once
@@ -57,7 +58,8 @@ struct Traits {
   const char* name;  ///< "Q4_K"
   size_t block_values;
   size_t block_bytes;
-  bool is_quantised;  ///< needs int8 activations; F32 and F16 take f32 ones, BF16 bf16 ones
+  bool is_quantised;  ///< needs int8 activations; F32 takes f32 ones
+  bool is_paired;     ///< 16-bit floats: columns lie in pairs, and meet pairs of bf16 activations
   bool has_grid;      ///< ours (PIQ): a Grid says what codes stand for, and a row's last block may be shorter
 };
 
@@ -81,7 +83,8 @@ const Traits* find_format(const char* name);
 inline const Traits& traits(Format format) { return *find_format(static_cast<uint32_t>(format)); }
 /// Bytes of a row of n_values; any number where has_grid, else a multiple of the block.
 size_t row_bytes(const Traits& shape, size_t n_values);
-/// What n_columns are rounded up to in a panel: to 32 where has_grid, to pairs in BF16, else not at all.
+/// What n_columns are rounded up to in a panel: to 32 where has_grid, to pairs where is_paired, else not at
+/// all.
 size_t panel_columns(const Traits& shape, size_t n_columns);
 
 /// One T for each format, by its id: ids of ggml's first, then ours.
@@ -122,7 +125,7 @@ struct Activations {
   size_t n_rows = 0;
   size_t n_columns = 0;
   const float* values = nullptr;                     ///< for float weights
-  const uint32_t* pairs = nullptr;                   ///< for BF16 weights; null: they meet `values`
+  const uint32_t* pairs = nullptr;                   ///< for BF16 and F16 weights; null: they meet `values`
   const ActivationBlock* blocks = nullptr;           ///< for quantised weights
   const WideActivationBlock* wide_blocks = nullptr;  ///< these instead, where 16 bits are asked for
 };
@@ -263,7 +266,7 @@ struct KernelSet {
     size_t key_stride;               // bytes between keys inside a page
     size_t value_stride;
     KvFormat key_format, value_format;
-    bool in_pairs;  // bf16, as above
+    bool in_pairs;          // bf16, as above
     size_t first_position;  // absolute position of queries[0]
     size_t window;          // 0: all keys up to the query's own; W: the last W of them
     bool causal;            // false: every query sees keys [0, n_keys)

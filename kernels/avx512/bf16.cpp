@@ -19,7 +19,8 @@ void gemm_bf16_tile_avx512(size_t n_pairs, const float* a, const float* b, float
 }
 
 void overlay_avx512_bf16(KernelSet& set) {
-  set.formats[static_cast<uint32_t>(Format::BF16)].matmul = matmul_bf16;
+  set.formats[static_cast<uint32_t>(Format::BF16)].matmul = LanesBF16::matmul;
+  set.formats[static_cast<uint32_t>(Format::F16)].matmul = LanesF16::matmul;
   overlay_attention(set);
   set.group_pairs = group_pairs;
   set.multiply_pairs = multiply_pairs;

@@ -1,5 +1,5 @@
 // Products with F32, F16 and BF16 weights, a lane a weight row. A step takes a word of each weight row, one
-// value or a pair of bf16 ones, times words of a group of activation rows.
+// value or a pair of 16-bit ones, times words of a group of activation rows.
 //
 // A few panels go together, so that sums don't wait for one another. For few activation rows weights are read
 // in one run; many rows take turns with a chunk of weights that stays in the first-level cache, and their
@@ -34,13 +34,6 @@ struct F32Words {
   }
   static Floats add(Floats sum, Floats weights, Floats activation) { return fma(weights, activation, sum); }
 };
-struct F16Words : F32Words {
-  static constexpr size_t kBytes = 32;
-  template <int>
-  static Floats weights(const uint8_t* at) {
-    return load_f16(reinterpret_cast<const uint16_t*>(at));
-  }
-};
 /// Pairs of bf16 weights and f32 activations, column after column.
 struct WideBF16Words : F32Words {
   static constexpr size_t kWords = 2;
@@ -52,7 +45,15 @@ struct WideBF16Words : F32Words {
     return as_floats(both(pairs, splat_word(static_cast<int32_t>(0xFFFF0000u))));
   }
 };
-/// Pairs of both, as S adds them.
+/// The same of f16 weights.
+struct WideF16Words : WideBF16Words {
+  template <int part>
+  static Floats weights(const uint8_t* at) {
+    const Ints pairs = load_ints(at);
+    return halves_to_floats(part == 0 ? both(pairs, splat_word(0xFFFF)) : shift_right<16>(pairs));
+  }
+};
+/// Pairs of bf16 weights and activations, as S adds them.
 template <class S>
 struct PairWords {
   static constexpr size_t kBytes = 64, kWords = 1;
@@ -68,6 +69,20 @@ struct PairWords {
   template <class Part>
   static Floats add(Floats sum, Part weights, Part activation) {
     return S::add(sum, weights, activation);
+  }
+};
+
+/// Pairs of f16 weights, rounded to bf16: in registers for a few activation rows, a chunk at a time for many.
+template <class S>
+struct RoundedWords : PairWords<S> {
+  using InChunks = PairWords<S>;
+  static Pairs rounded(const uint8_t* at) {
+    const auto* halves = reinterpret_cast<const uint16_t*>(at);
+    return pair_neighbours(load_f16(halves), load_f16(halves + 16));
+  }
+  template <int part>
+  static auto weights(const uint8_t* at) {
+    return S::template part_of<part>(rounded(at));
   }
 };
 
@@ -141,14 +156,16 @@ struct FloatChunk {
   const uint8_t* x;
   size_t n_words;  ///< of an activation row
   size_t n_rows;
-  size_t first, n;  ///< words of the chunk
+  size_t first, n;           ///< words of the chunk
+  Fetch next[kFloatPanels];  ///< of each panel what is wanted after it, shared among the tiles; or nothing
 };
 
 /// A chunk times all rows, tile by tile; tiles don't reach over groups.
 template <class W, int n_panels>
-void multiply_float_chunk(const FloatChunk& chunk, const Sums& sums) {
+void multiply_float_chunk(FloatChunk chunk, const Sums& sums) {
   constexpr size_t kMost = static_cast<size_t>(kFloatRows);
   for (size_t row = 0, n = 0; row < chunk.n_rows; row += n) {
+    for (int p = 0; p < n_panels; ++p) chunk.next[p].template go_on<prefetch_far>();
     const size_t n_group = group_rows(chunk.n_rows, row), in_group = row % kGroupRows;
     n = n_group - in_group < kMost ? n_group - in_group : kMost;
     const size_t word = (row - in_group) * chunk.n_words + chunk.first * n_group + in_group;
@@ -157,22 +174,54 @@ void multiply_float_chunk(const FloatChunk& chunk, const Sums& sums) {
   }
 }
 
+/// What a worker needs: room for a chunk that is rounded, and for the sums that wait.
+struct FloatScratch {
+  alignas(64) uint8_t rounded[kFloatPanels][kChunkWords * 64];
+  float waiting[16];  // and so on
+};
+
+/// The same chunk as W::InChunks takes it. Meanwhile weights from `next` on are fetched: rounding them would
+/// wait for each, where products go on with others.
+template <class W, int n_panels>
+inline FloatChunk rounded_chunk(FloatChunk chunk, const uint8_t* next, FloatScratch& scratch) {
+  constexpr size_t kTiles = (kGroupRows - 1) / static_cast<size_t>(kFloatRows) + 1;  // of a group
+  const size_t n_tiles = ((chunk.n_rows - 1) / kGroupRows + 1) * kTiles;
+  for (size_t p = 0; p < n_panels; ++p)
+    chunk.next[p] = {next + p * chunk.panel_stride, kChunkWords * W::kBytes / n_tiles + 1};
+  for (int p = 0; p < n_panels; ++p)
+    for (size_t k = 0; k < chunk.n; ++k)
+      store_pairs(scratch.rounded[p] + k * W::kBytes,
+                  W::rounded(chunk.weights + static_cast<size_t>(p) * chunk.panel_stride + k * W::kBytes));
+  chunk.weights = scratch.rounded[0];
+  chunk.panel_stride = sizeof scratch.rounded[0];
+  return chunk;
+}
+
 /// n_panels panels times all rows, of n_words words.
 template <class W, int n_panels>
 void multiply_panels(const uint8_t* panels, size_t panel_bytes, const void* x, size_t n_words, size_t n_rows,
-                     float* out, size_t out_stride, float* waiting) {
+                     float* out, size_t out_stride, FloatScratch& scratch) {
   constexpr size_t kWidth = 16 * n_panels;
   const bool is_chunked = n_rows > kGroupRows;
-  FloatChunk chunk = {panels, panel_bytes, static_cast<const uint8_t*>(x), n_words, n_rows, 0, 0};
+  FloatChunk chunk = {panels, panel_bytes, static_cast<const uint8_t*>(x), n_words, n_rows, 0, 0, {}};
   for (size_t k = 0; k < n_words; k += chunk.n) {
     const size_t left = n_words - k;
     chunk.first = k;
     chunk.n = is_chunked && left > kChunkWords ? kChunkWords : left;
     chunk.weights = panels + k / W::kWords * W::kBytes;
-    Sums sums = {k == 0 ? nullptr : waiting, kWidth, waiting, kWidth};
+    Sums sums = {k == 0 ? nullptr : scratch.waiting, kWidth, scratch.waiting, kWidth};
     if (chunk.n == left) {
       sums.to = out;
       sums.to_stride = out_stride;
+    }
+    if constexpr (requires { typename W::InChunks; }) {
+      if (is_chunked) {
+        const uint8_t* next =
+            chunk.n < left ? chunk.weights + chunk.n * W::kBytes : panels + n_panels * panel_bytes;
+        multiply_float_chunk<typename W::InChunks, n_panels>(rounded_chunk<W, n_panels>(chunk, next, scratch),
+                                                             sums);
+        continue;
+      }
     }
     multiply_float_chunk<W, n_panels>(chunk, sums);
   }
@@ -185,7 +234,7 @@ void multiply_floats(const void* panels, size_t panel_bytes, size_t n_panels, co
   const uint8_t* weights = static_cast<const uint8_t*>(panels);
   const auto multiply = [&]<int n>() {
     multiply_panels<W, n>(weights, panel_bytes, words, n_words, n_rows, out, out_stride,
-                          static_cast<float*>(scratch));
+                          *static_cast<FloatScratch*>(scratch));
     weights += n * panel_bytes;
     out += n * kPanelRows;
     n_panels -= n;
@@ -202,13 +251,15 @@ void matmul_values(const void* panels, size_t panel_bytes, size_t n_panels, cons
                      scratch);
 }
 
-void matmul_bf16(const void* panels, size_t panel_bytes, size_t n_panels, const Activations& x, float* out,
-                 size_t out_stride, void* scratch) {
+/// Pairs<S> multiplies pairs of activations, Wide f32 ones.
+template <template <class S> class Pairs, class Wide>
+void matmul_pairs(const void* panels, size_t panel_bytes, size_t n_panels, const Activations& x, float* out,
+                  size_t out_stride, void* scratch) {
   if (x.pairs == nullptr)
-    return matmul_values<WideBF16Words>(panels, panel_bytes, n_panels, x, out, out_stride, scratch);
+    return matmul_values<Wide>(panels, panel_bytes, n_panels, x, out, out_stride, scratch);
   sum_pairs([&]<class S>(S) {
-    multiply_floats<PairWords<S>>(panels, panel_bytes, n_panels, x.pairs, activation_pairs(x.n_columns),
-                                  x.n_rows, out, out_stride, scratch);
+    multiply_floats<Pairs<S>>(panels, panel_bytes, n_panels, x.pairs, activation_pairs(x.n_columns), x.n_rows,
+                              out, out_stride, scratch);
   });
 }
 
@@ -216,13 +267,15 @@ struct LanesF32 {
   static constexpr auto matmul = matmul_values<F32Words>;
 };
 struct LanesF16 {
-  static constexpr auto matmul = matmul_values<F16Words>;
+  static constexpr auto matmul = matmul_pairs<RoundedWords, WideF16Words>;
 };
 struct LanesBF16 {
-  static constexpr auto matmul = matmul_bf16;
+  static constexpr auto matmul = matmul_pairs<PairWords, WideBF16Words>;
 };
 
-inline size_t float_scratch_bytes(size_t n_rows) { return n_rows * 16 * kFloatPanels * sizeof(float); }
+inline size_t float_scratch_bytes(size_t n_rows) {
+  return sizeof(FloatScratch) + n_rows * 16 * kFloatPanels * sizeof(float);
+}
 
 // ------------------------------------------------------------------------------------- activations
 

@@ -39,10 +39,11 @@ inline float scaled_sum_of(const ActivationBlock& block, size_t half) {
 struct Fetch {
   const uint8_t* at;
   size_t step;
+  template <void (*fetch)(const void*) = prefetch>
   void go_on() {
     const uint8_t* end = at + step;
     for (const uint8_t* line = at + (-reinterpret_cast<uintptr_t>(at) & 63); line < end; line += 64)
-      prefetch(line);
+      fetch(line);
     at = end;
   }
 };

@@ -68,7 +68,7 @@ void matmul_float(const void* panels, size_t panel_bytes, size_t n_panels, const
                   size_t out_stride, void*) {
   const size_t unit = traits(format).block_bytes;
   const auto offset = [&](size_t lane, size_t k) {
-    return format == Format::BF16 ? bf16_offset(lane, k) : (k * kPanelRows + lane) * unit;
+    return traits(format).is_paired ? paired_offset(lane, k) : (k * kPanelRows + lane) * unit;
   };
   const auto decode = decode_of(format);
   for (size_t i = 0; i < n_panels * kPanelRows; ++i) {
@@ -85,10 +85,11 @@ void matmul_float(const void* panels, size_t panel_bytes, size_t n_panels, const
   }
 }
 
-void matmul_bf16(const void* panels, size_t panel_bytes, size_t n_panels, const Activations& x, float* out,
-                 size_t out_stride, void* scratch) {
+template <Format format>
+void matmul_pairs(const void* panels, size_t panel_bytes, size_t n_panels, const Activations& x, float* out,
+                  size_t out_stride, void* scratch) {
   if (x.pairs == nullptr)
-    return matmul_float<Format::BF16>(panels, panel_bytes, n_panels, x, out, out_stride, scratch);
+    return matmul_float<format>(panels, panel_bytes, n_panels, x, out, out_stride, scratch);
   const size_t n_pairs = activation_pairs(x.n_columns);
   for (size_t i = 0; i < n_panels * kPanelRows; ++i) {
     const char* panel = static_cast<const char*>(panels) + i / kPanelRows * panel_bytes;
@@ -96,7 +97,10 @@ void matmul_bf16(const void* panels, size_t panel_bytes, size_t n_panels, const 
       float sum = 0.0f;
       for (size_t k = 0; k < n_pairs; ++k) {
         uint32_t weights;
-        memcpy(&weights, panel + bf16_offset(i % kPanelRows, 2 * k), sizeof weights);
+        memcpy(&weights, panel + paired_offset(i % kPanelRows, 2 * k), sizeof weights);
+        if (format == Format::F16)
+          weights = pair_up(f16_to_f32(static_cast<uint16_t>(weights)),
+                            f16_to_f32(static_cast<uint16_t>(weights >> 16)));
         sum = add_pair(sum, weights, x.pairs[place_of(x, row, k, n_pairs)]);
       }
       out[row * out_stride + i] = sum;
@@ -124,17 +128,17 @@ void interleave(const void* rows, size_t row_bytes, size_t n_rows, size_t n_colu
                   n_columns / shape.block_values, panel);
 }
 
-void interleave_bf16(const void* rows, size_t row_bytes, size_t n_rows, size_t n_columns, void* panel) {
+void interleave_pairs(const void* rows, size_t row_bytes, size_t n_rows, size_t n_columns, void* panel) {
   const size_t n_even = n_columns / 2 * 2;
   if (n_rows < kPanelRows || n_even < n_columns)
-    memset(panel, 0, panel_columns(traits(Format::BF16), n_columns) * sizeof(uint16_t) * kPanelRows);
+    memset(panel, 0, (n_columns + 1) / 2 * sizeof(uint32_t) * kPanelRows);
   char* to = static_cast<char*>(panel);
   for (size_t k = 0; k < n_even; k += 2)
     for (size_t lane = 0; lane < n_rows; ++lane)
-      memcpy(to + bf16_offset(lane, k),
+      memcpy(to + paired_offset(lane, k),
              static_cast<const char*>(rows) + lane * row_bytes + k * sizeof(uint16_t), sizeof(uint32_t));
   for (size_t lane = 0; lane < n_rows && n_even < n_columns; ++lane)
-    memcpy(to + bf16_offset(lane, n_even),
+    memcpy(to + paired_offset(lane, n_even),
            static_cast<const char*>(rows) + lane * row_bytes + n_even * sizeof(uint16_t), sizeof(uint16_t));
 }
 
@@ -144,9 +148,9 @@ template <Format format>
 FormatKernels kernels_of() {
   FormatKernels kernels = {decode_of(format), interleave<format>, matmul_quantised<format>};
   if (!traits(format).is_quantised) kernels.matmul = matmul_float<format>;
-  if (format == Format::BF16) {
-    kernels.interleave = interleave_bf16;
-    kernels.matmul = matmul_bf16;
+  if (traits(format).is_paired) {
+    kernels.interleave = interleave_pairs;
+    kernels.matmul = matmul_pairs<format>;
   }
   return kernels;
 }

@@ -83,8 +83,9 @@ MachineLimits measure_limits(ThreadPool& pool) {
 }
 
 double MachineLimits::operations_per_second(kernels::Format format) const {
-  if (format == kernels::Format::BF16) return pair_operations_per_second;
-  return kernels::traits(format).is_quantised ? integer_operations_per_second : value_operations_per_second;
+  const kernels::Traits& shape = kernels::traits(format);
+  if (shape.is_paired) return pair_operations_per_second;
+  return shape.is_quantised ? integer_operations_per_second : value_operations_per_second;
 }
 
 }  // namespace ruvllm::bench

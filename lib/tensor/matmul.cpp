@@ -90,7 +90,7 @@ void PackedMatrix::decode_row(uint64_t row, std::span<float> out) const {
     if (rotation_) rotation_->undo(out);
     return;
   }
-  if (format_ == Format::BF16) return decode_pairs(row, out);
+  if (shape.is_paired) return decode_pairs(row, out);
   const uint64_t n_blocks = n_columns_ / shape.block_values;
   // A block at a time, so that no row of any length needs memory.
   alignas(8) std::byte block[512];
@@ -108,7 +108,7 @@ void PackedMatrix::decode_pairs(uint64_t row, std::span<float> out) const {
   const std::byte* panel = &buffer_.bytes()[row / kPanelRows * panel_bytes_];
   const auto decode = kernels::active()[format_].decode;
   for (uint64_t k = 0; k < n_columns_; ++k)
-    decode(panel + kernels::bf16_offset(row % kPanelRows, k), &out[k], 1);
+    decode(panel + kernels::paired_offset(row % kPanelRows, k), &out[k], 1);
 }
 
 void PackedMatrix::decode_grid_row(uint64_t row, std::span<float> out) const {
@@ -289,11 +289,11 @@ void Multiplier::multiply_unrotated(std::span<const float> x, uint64_t n_rows,
     RUVLLM_ASSERT(product.weight->n_columns() == n_columns && product.out_stride >= product.weight->n_rows());
     RUVLLM_ASSERT(product.out.size() >= (n_rows - 1) * product.out_stride + product.weight->n_rows());
     RUVLLM_ASSERT(product.bias.empty() || product.bias.size() == product.weight->n_rows());
-    const bool is_paired =
-        product.weight->format() == Format::BF16 && precision_ == ActivationPrecision::fast;
+    const kernels::Traits& shape = traits(product.weight->format());
+    const bool is_paired = shape.is_paired && precision_ == ActivationPrecision::fast;
     any_pairs |= is_paired;
-    any_quantised |= traits(product.weight->format()).is_quantised;
-    any_values |= !is_paired && !traits(product.weight->format()).is_quantised;
+    any_quantised |= shape.is_quantised;
+    any_values |= !is_paired && !shape.is_quantised;
   }
   kernels::Activations activations;
   activations.n_rows = n_rows;

@@ -83,9 +83,10 @@ struct Product {
   std::span<const float> bias = {};  ///< added to each row if not empty
 };
 
-/// How activations enter products. Fast is what every engine does: int8 with quantised weights, bf16 with
-/// BF16 ones. Exact is for those who ask what a file's weights really mean: int16, exact to about 1e-5, at
-/// half the speed, and f32. With F32 and F16 weights they are f32 either way.
+/// How numbers enter products. Fast is what every engine does: activations are int8 with quantised weights and
+/// bf16 with BF16 ones, and with F16 ones, which are rounded to bf16, too. Exact is for those who ask what a
+/// file's weights really mean: int16, exact to about 1e-5, at half the speed, and f32. With F32 weights they
+/// are f32 either way.
 enum class ActivationPrecision { fast, exact };
 
 /// Runs products on a pool and owns the scratch memory for it. One per engine; not thread-safe.

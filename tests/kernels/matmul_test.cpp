@@ -49,7 +49,7 @@ std::vector<uint8_t> random_rows(Random& random, const Traits& shape, size_t n_r
 
 struct Case {
   size_t n_weights, n_columns, n_rows;
-  bool is_wide = false;  ///< 16-bit activations, f32 for BF16 weights
+  bool is_wide = false;  ///< 16-bit activations, f32 for 16-bit weights
 };
 
 /// Weights in panels and activations, as lib/tensor prepares them.
@@ -98,7 +98,7 @@ struct Problem {
       scalar().group_pairs(from, group_rows(n, row), n_columns, &pairs[row * n_pairs]);
     }
     Activations x = {n, n_columns, groups.data()};
-    if (shape.format == Format::BF16 && !size.is_wide) x.pairs = pairs.data();
+    if (is_rounded()) x.pairs = pairs.data();
     return x;
   }
   /// Rows as integers, in groups as lib/tensor lays them out.
@@ -133,9 +133,12 @@ struct Problem {
     return out;
   }
 
+  /// Weights and activations meet as bf16.
+  bool is_rounded() const { return shape.is_paired && !size.is_wide; }
+  double weight(float value) const { return is_rounded() ? bf16_to_f32(f32_to_bf16(value)) : value; }
   /// Rounded activations as what they stand for.
   double activation(size_t at) const {
-    if (shape.format == Format::BF16 && !size.is_wide) return bf16_to_f32(f32_to_bf16(values[at]));
+    if (is_rounded()) return bf16_to_f32(f32_to_bf16(values[at]));
     if (!shape.is_quantised) return values[at];
     ActivationBlock block;
     WideActivationBlock wide;
@@ -170,7 +173,7 @@ TEST_CASE("the scalar product of every format is the sum of products, up to roun
         for (size_t i = 0; i < 19; ++i) {
           double sum = 0, size = 0;
           for (size_t k = 0; k < n; ++k) {
-            const double product = problem.activation(row * n + k) * weights[i * n + k];
+            const double product = problem.activation(row * n + k) * problem.weight(weights[i * n + k]);
             sum += product;
             size += std::fabs(product);
           }
@@ -276,6 +279,28 @@ TEST_CASE("BF16 products of any numbers are the same in every instruction set") 
         }
       }
     }
+}
+
+TEST_CASE("F16 weights of any size meet bf16 activations as BF16 weights that they round to do") {
+  Random random(test::test_seed());
+  const Case size = {33, 515, 8};
+  Problem halves(traits(Format::F16), size, random), rounded(traits(Format::BF16), size, random);
+  for (size_t i = 0; i < halves.rows.size(); i += 2) {
+    const auto sign_and_exponent = static_cast<uint16_t>(random.below(2) << 15 | random.below(31) << 10);
+    const auto half = static_cast<uint16_t>(sign_and_exponent | random.below(1024));
+    const uint16_t as_bf16 = f32_to_bf16(f16_to_f32(half));
+    std::memcpy(&halves.rows[i], &half, 2);
+    std::memcpy(&rounded.rows[i], &as_bf16, 2);
+  }
+  halves.interleave();
+  rounded.interleave();
+  rounded.values = halves.values;
+  const std::vector<float> expected = rounded.multiply(scalar(), 8, 3);
+  CHECK(same_bits(halves.multiply(scalar(), 8, 3), expected));
+  for (const KernelSet* set : sets()) {
+    INFO(set->name);
+    CHECK(same_bits(halves.multiply(*set, 8, 3), expected));
+  }
 }
 
 TEST_CASE(

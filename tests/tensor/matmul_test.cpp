@@ -66,11 +66,14 @@ TEST_CASE("a product has the same bits for any number of threads and any chunkin
   }
 }
 
-TEST_CASE("where exact answers are asked for, BF16 weights meet activations that are not rounded") {
+TEST_CASE("where exact answers are asked for, neither 16-bit weights nor activations are rounded") {
   Random random(test::test_seed());
   ThreadPool pool(2);
   constexpr uint64_t kWeights = 37, kColumns = 129, kRows = 9;
-  const Weights weights = make_weights(random, Format::BF16, kWeights, kColumns);
+  Format format;
+  SUBCASE("F16") { format = Format::F16; }
+  SUBCASE("BF16") { format = Format::BF16; }
+  const Weights weights = make_weights(random, format, kWeights, kColumns);
   const PackedMatrix packed(pool, weights.view);
   std::vector<float> wide(kWeights * kColumns);
   for (uint64_t row = 0; row < kWeights; ++row)
