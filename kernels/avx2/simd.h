@@ -21,8 +21,9 @@ struct Ints {
 /// Register tile of f32 products (lanes/gemm.h): 12 registers of sums, two of B, a broadcast.
 constexpr size_t kGemmRows = 6;
 constexpr size_t kGemmVectors = 1;
-/// Query rows that attention handles at once: 8 registers of scores.
-constexpr int kAttentionRows = 1;
+/// Query rows that attention handles at once, and vectors of a tile of them: 8 registers of sums.
+constexpr int kAttentionRows = 2;
+constexpr int kAttentionVectors = 2;
 /// Weight panels and activation rows of a tile of quantised products, and of float products.
 constexpr size_t kTilePanels = 1;
 constexpr size_t kTileRows = 3;

@@ -223,7 +223,9 @@ inline void transpose(Floats (&rows)[16]) {
   }
 }
 
+/// Query rows that attention handles at once, and vectors of a tile of them: 24 registers of sums.
 constexpr int kAttentionRows = 6;
+constexpr int kAttentionVectors = 4;
 
 }  // namespace
 }  // namespace ruvllm::kernels

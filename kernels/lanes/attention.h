@@ -27,10 +27,10 @@ constexpr size_t kKeyVectors = kKeyBlock / 16;
 
 inline size_t round_up(size_t n, size_t step) { return (n + step - 1) / step * step; }
 
-// Terms: how factors, words of a query or of a row's weights, meet lanes. A step takes one factor and has
-// kParts parts, one after the other, each with a vector of lanes.
+// Terms: how factors, words of a query or of a row's weights, meet lanes, words of keys or of values. A step
+// takes one factor and has kParts parts, one after the other, each with a vector of lanes.
 struct ValueTerms {
-  static constexpr bool kInPairs = false;
+  static constexpr bool kInPairs = false, kPacksLanes = false;
   static constexpr int kParts = 1;
   template <int>
   static Floats factor(const float* at) {
@@ -38,14 +38,20 @@ struct ValueTerms {
   }
   static Floats exponential_of(Floats x) { return exponential(x); }
   static Floats lanes(const float* at) { return load(at); }
-  static void store_lanes(float* to, size_t, Floats words) { store(to, words); }
+  template <bool>
+  static Floats lane_values(Floats x) {
+    return x;
+  }
+  static size_t place(size_t word) { return word; }
   static Floats add(Floats sum, Floats factor, Floats lanes) { return fma(factor, lanes, sum); }
 };
-/// Pairs of bf16, as S adds them. Where S adds one half of a pair after the other, lanes are stored so.
+/// Pairs of bf16, as S adds them. Where S adds a pair's odd value and then its even one, lanes are floats in
+/// that order.
 template <class S>
 struct PairTerms {
   static constexpr bool kInPairs = true;
   static constexpr int kParts = S::kParts;
+  static constexpr bool kPacksLanes = kParts == 1;
   static Floats exponential_of(Floats x) { return rough_exponential(x); }
   template <int part>
   static auto part_of(Pairs pairs) {
@@ -56,20 +62,16 @@ struct PairTerms {
     return part_of<part>(broadcast_pair(at));
   }
   static auto lanes(const float* at) {
-    if constexpr (kParts == 1)
+    if constexpr (kPacksLanes)
       return load_pairs(at);
     else
       return load(at);
   }
-  /// Part p lies p * stride floats behind `to`.
-  static void store_lanes(float* to, size_t stride, Floats words) {
-    store(to, words);
-    if constexpr (kParts == 2) {
-      const Pairs pairs = load_pairs(to);
-      store(to, part_of<0>(pairs));
-      store(to + stride, part_of<1>(pairs));
-    }
+  template <bool is_usual>
+  static Floats lane_values(Floats x) {
+    return round_to_bf16<is_usual>(x);
   }
+  static size_t place(size_t word) { return kPacksLanes ? word : word ^ 1; }
   template <class Part>
   static Floats add(Floats sum, Part factor, Part lanes) {
     return S::add(sum, factor, lanes);
@@ -87,6 +89,11 @@ inline __attribute__((always_inline)) void sum_terms(const Products& products) {
 template <class T>
 constexpr size_t steps_of(size_t n) {
   return T::kInPairs ? (n + 1) / 2 : n;
+}
+/// Words of lanes that n values are.
+template <class T>
+constexpr size_t words_of(size_t n) {
+  return T::kPacksLanes ? (n + 1) / 2 : n;
 }
 
 /// Where things lie in the scratch memory of one call, in words: f32 values, or pairs. Each part begins at a
@@ -166,11 +173,11 @@ inline void with_format(KvFormat format, const Load& load) {
   }
 }
 
-/// Words of a stored vector from `word` on; zeros beyond its n values.
+/// Lanes of a stored vector from `word` on; zeros beyond its n values.
 template <class T, KvFormat format>
 inline Floats load_words(const void* stored, size_t word, size_t n) {
-  if constexpr (!T::kInPairs) {
-    return load_stored<format>(stored, word, n);
+  if constexpr (!T::kPacksLanes) {
+    return T::template lane_values<format != KvFormat::f32>(load_stored<format>(stored, word, n));
   } else {
     const size_t i = 2 * word;
     const Floats first = load_stored<format>(stored, i, n);
@@ -185,7 +192,7 @@ inline void load_keys(const AttentionArguments& a, size_t begin, size_t end, flo
   const char* page =
       static_cast<const char*>(a.key_pages[begin / a.page_tokens]) + begin % a.page_tokens * a.key_stride;
   for (size_t group = 0; group < kKeyVectors; ++group) {
-    for (size_t word = 0; word < steps_of<T>(a.key_dimension); word += 16) {
+    for (size_t word = 0; word < words_of<T>(a.key_dimension); word += 16) {
       Floats rows[16];
       for (size_t i = 0; i < 16; ++i) {
         const size_t key = 16 * group + i;
@@ -193,8 +200,7 @@ inline void load_keys(const AttentionArguments& a, size_t begin, size_t end, flo
                                     : broadcast(0);
       }
       transpose(rows);
-      for (size_t i = 0; i < 16; ++i)
-        T::store_lanes(keys + (word + i) * T::kParts * kKeyBlock + 16 * group, kKeyBlock, rows[i]);
+      for (size_t i = 0; i < 16; ++i) store(keys + T::place(word + i) * kKeyBlock + 16 * group, rows[i]);
     }
   }
 }
@@ -208,13 +214,13 @@ inline void load_values(const AttentionArguments& a, size_t begin, size_t end, f
     return begin + key < end ? load_stored<format>(page + key * a.value_stride, d, a.value_dimension)
                              : broadcast(0);
   };
-  for (size_t step = 0; step < steps_of<T>(kKeyBlock); ++step) {
+  for (size_t word = 0; word < words_of<T>(kKeyBlock); ++word) {
     for (size_t d = 0; d < a.value_dimension; d += 16) {
-      float* to = values + step * T::kParts * width + d;
-      if constexpr (T::kInPairs)
-        T::store_lanes(to, width, as_floats(pair_up(value(2 * step, d), value(2 * step + 1, d))));
+      float* to = values + T::place(word) * width + d;
+      if constexpr (T::kPacksLanes)
+        store_pairs(to, pair_up(value(2 * word, d), value(2 * word + 1, d)));
       else
-        store(to, value(step, d));
+        store(to, T::template lane_values<format != KvFormat::f32>(value(word, d)));
     }
   }
 }
@@ -259,23 +265,27 @@ inline __attribute__((always_inline)) void add_steps(const float* factors, size_
   }
 }
 
-/// Sums of n_steps steps, from `sums` on.
+/// Sums of n_steps steps, from `sums` on, a register tile after the other.
 template <class T, int n_rows, int n_vectors>
 inline __attribute__((always_inline)) void add_terms(const float* factors, size_t factor_stride,
                                                      const float* lanes, size_t lane_stride, size_t n_steps,
                                                      Floats (&sums)[n_rows][n_vectors]) {
+  constexpr int kWidth = n_vectors < kAttentionVectors ? n_vectors : kAttentionVectors;
+  static_assert(n_vectors % kWidth == 0);
   Floats made[n_rows][n_vectors];
   sum_terms<T>([&]<class Terms>(Terms) __attribute__((always_inline)) {
-    Floats here[n_rows][n_vectors];  // unrolled loops keep it in registers
+    for (int first = 0; first < n_vectors; first += kWidth) {
+      Floats here[n_rows][kWidth];  // unrolled loops keep it in registers
 #pragma GCC unroll 8
-    for (int r = 0; r < n_rows; ++r)
+      for (int r = 0; r < n_rows; ++r)
 #pragma GCC unroll 8
-      for (int v = 0; v < n_vectors; ++v) here[r][v] = sums[r][v];
-    add_steps<Terms>(factors, factor_stride, lanes, lane_stride, n_steps, here);
+        for (int v = 0; v < kWidth; ++v) here[r][v] = sums[r][first + v];
+      add_steps<Terms>(factors, factor_stride, lanes + 16 * first, lane_stride, n_steps, here);
 #pragma GCC unroll 8
-    for (int r = 0; r < n_rows; ++r)
+      for (int r = 0; r < n_rows; ++r)
 #pragma GCC unroll 8
-      for (int v = 0; v < n_vectors; ++v) made[r][v] = here[r][v];
+        for (int v = 0; v < kWidth; ++v) made[r][first + v] = here[r][v];
+    }
   });
 #pragma GCC unroll 8
   for (int r = 0; r < n_rows; ++r)

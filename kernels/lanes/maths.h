@@ -30,7 +30,8 @@ inline Floats exponential(Floats x) {
 }
 
 /// e^x within a factor of 1 + 2^-17 for x <= 0; 0 below kLeastExponent. x log2(e) = n + f, |f| <= 1/2; 2^f by
-/// the polynomial of degree 4 that is 1 at 0 and has the least relative error (2^-18.4).
+/// the polynomial of degree 4 that is 1 at 0 and has the least relative error (2^-18.4). Tested by
+/// tests/kernels/attention_test.cpp, as weights that are rounded to bf16: no other kernel computes it.
 inline Floats rough_exponential(Floats x) {
   const Floats log2_e = broadcast(0x1.715476p+0f), shift = broadcast(0x1.8p23f);
   const Floats rounded = fma(x, log2_e, shift);

@@ -25,8 +25,9 @@ constexpr bool kHasBooks = false;
 /// Register tile of f32 products (lanes/gemm.h): 24 registers of sums, four of B, a broadcast, of 32.
 constexpr size_t kGemmRows = 6;
 constexpr size_t kGemmVectors = 1;
-/// Query rows that attention handles at once: 16 registers of scores.
+/// Query rows that attention handles at once, and vectors of a tile of them: 16 registers of sums.
 constexpr int kAttentionRows = 1;
+constexpr int kAttentionVectors = 4;
 /// Panels and activation rows of a tile of float products: 24 registers of sums.
 constexpr int kFloatPanels = 2;
 constexpr int kFloatRows = 3;

@@ -149,8 +149,9 @@ inline void transpose(Floats (&rows)[16]) {
   }
 }
 
-/// Query rows that attention handles at once.
+/// Query rows that attention handles at once, and vectors of a tile of them.
 constexpr int kAttentionRows = 2;
+constexpr int kAttentionVectors = 4;
 
 }  // namespace
 }  // namespace ruvllm::kernels

@@ -1,5 +1,6 @@
 // Attention in f32 and in pairs of bf16: scalar against the textbook in double precision; every instruction
-// set, chunk and grouping against scalar to the bit; all stored formats, windows, caps and slopes.
+// set, chunk and grouping against scalar to the bit; all stored formats, windows, caps and slopes; weights in
+// pairs against exp; what is no number.
 #include <doctest/doctest.h>
 
 #include "base/random.h"
@@ -257,6 +258,76 @@ TEST_CASE("attention has the same bits in every instruction set and for any chun
         }
     }
   }
+}
+
+TEST_CASE("weights in pairs are exp, rounded to bf16") {
+  // One query of ones and values that are unit vectors: what comes out are weights, divided by their total.
+  // Keys are two bf16 numbers whose sum, the score, is exact.
+  constexpr double kRoughness = 0x1p-17;  // of lanes/maths.h's rough_exponential
+  constexpr size_t kKeys = 64;
+  Random random(test::test_seed());
+  for (int repetition = 0; repetition < 50; ++repetition) {
+    Problem problem({.n_keys = kKeys, .n_positions = 1, .n_queries = 1, .dimension = kKeys}, random);
+    std::fill(problem.queries.begin(), problem.queries.end(), 1 / kScale);
+    Floats keys(kKeys * kKeys), values(kKeys * kKeys);
+    for (size_t key = 0; key < kKeys; ++key) {
+      const float score = -80 * std::pow(random.uniform(), 2.0f);
+      float* of_key = &keys[key * kKeys];
+      of_key[0] = key == 0 ? 0 : key == 1 ? -INFINITY : key == 2 ? -1e6f : to_bf16(score);
+      of_key[1] = key < 3 ? 0 : to_bf16(score - of_key[0]);
+      values[key * kKeys + key] = 1;
+    }
+    std::memcpy(problem.key_memory[0].data(), keys.data(), keys.size() * sizeof(float));
+    std::memcpy(problem.value_memory[0].data(), values.data(), values.size() * sizeof(float));
+    const Floats out = problem.attend(*sets()[0], 1, true);
+    CHECK(out[1] == 0.0f);
+    CHECK(out[2] == 0.0f);
+    for (size_t key = 3; key < kKeys; ++key) {
+      const double score = static_cast<double>(keys[key * kKeys]) + keys[key * kKeys + 1];
+      const double weight = static_cast<double>(out[key]) / out[0];
+      INFO("score ", score, ": ", weight);
+      const auto rounded = [&](double factor) {
+        return to_bf16(static_cast<float>(std::exp(score) * factor));
+      };
+      REQUIRE(weight >= rounded(1 - kRoughness) * (1 - 0x1p-22));
+      REQUIRE(weight <= rounded(1 + kRoughness) * (1 + 0x1p-22));
+    }
+    for (const KernelSet* set : sets()) {
+      INFO(set->name);
+      REQUIRE(same_bits(problem.attend(*set, 1, true), out));
+    }
+  }
+}
+
+TEST_CASE("what is no number among keys and values is none in pairs either, in every instruction set") {
+  constexpr size_t kKey = 70;
+  Random random(test::test_seed());
+  for (KvFormat format : {KvFormat::f32, KvFormat::f16, KvFormat::q8, KvFormat::q4})
+    for (const uint32_t half : {0x7E00u, 0x7C01u, 0x7FFFu, 0xFFFFu, 0x7C00u, 0xFC00u})
+      for (const bool is_key : {true, false}) {
+        const bool is_nan = (half & 0x3FF) != 0, is_f32 = format == KvFormat::f32;
+        const Case c = {100, 40, 2, 64, format};
+        Problem problem(c, random);
+        const uint32_t wide =
+            (half & 0x8000) << 16 | 0x7F800000u | (half & 0x3FF) << 13 | (half == 0x7FFF ? 0x1FFF : 0);
+        // The first value of a vector, or the first block's scale.
+        uint8_t* at = (is_key ? problem.key_memory : problem.value_memory)[kKey / kPage].data() +
+                      kKey % kPage * stored_bytes(format, c.dimension);
+        std::memcpy(at, is_f32 ? &wide : &half, is_f32 ? 4 : 2);  // little-endian
+        const Floats expected = problem.attend(*sets()[0], c.n_positions, true);
+        const size_t first = (kKey - (c.n_keys - c.n_positions)) * c.n_queries;  // row that sees the key
+        const size_t n_spoilt = is_key ? c.dimension : is_f32 || format == KvFormat::f16 ? 1 : 32;
+        for (size_t row = first; is_nan && row < c.n_positions * c.n_queries; ++row)
+          for (size_t d = 0; d < c.dimension; ++d)
+            REQUIRE(std::isnan(expected[row * c.dimension + d]) == (d < n_spoilt));
+        for (const KernelSet* set : sets()) {
+          const Floats out = problem.attend(*set, c.n_positions, true);
+          INFO(set->name, ", format ", static_cast<int>(format), ", ", half,
+               is_key ? " in keys" : " in values");
+          for (size_t i = 0; i < out.size(); ++i)
+            REQUIRE((std::isnan(expected[i]) ? std::isnan(out[i]) : out[i] == expected[i]));
+        }
+      }
 }
 
 TEST_CASE("keys and values are stored alike by every instruction set") {
