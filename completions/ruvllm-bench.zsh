@@ -3,7 +3,7 @@
 _arguments -s \
     '*-m+[A .gguf file, a model folder, ORG/NAME\[\:TYPE\] on the hub, or an alias.]:MODEL:_files' \
     '*--model=[A .gguf file, a model folder, ORG/NAME\[\:TYPE\] on the hub, or an alias.]:MODEL:_files' \
-    '*--kv-type=[Keep keys and values in this type. \[f16\]]:f32|f16:(f32 f16)' \
+    '*--kv-type=[Keep keys and values in this type; with f32, attention is in f32, too. \[f16\]]:f32|f16:(f32 f16)' \
     '*--quantize-on-load=[Make the weights this type first, as `ruvllm quantize --type` would (Q4_K_M, Q8_0, PIQ3 ...).]:TYPE: ' \
     '*-p+[Prefill this many tokens; 0 for none. \[512\]]:N,...: ' \
     '*--prompts=[Prefill this many tokens; 0 for none. \[512\]]:N,...: ' \

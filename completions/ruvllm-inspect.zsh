@@ -45,7 +45,7 @@ case $words[2] in
     '*--chunk=[Feed this many tokens at a time; changes no bit. \[512\]]:N: ' \
     '*-c+[Room for this many tokens (as many as there are)\: some models turn positions by it.]:N: ' \
     '*--ctx=[Room for this many tokens (as many as there are)\: some models turn positions by it.]:N: ' \
-    '*--kv-type=[Keep keys and values in this type. \[f16\]]:f32|f16:(f32 f16)' \
+    '*--kv-type=[Keep keys and values in this type; with f32, attention is in f32, too. \[f16\]]:f32|f16:(f32 f16)' \
     '*--quantize-on-load=[Make the weights this type first, as `ruvllm quantize --type` would (Q4_K_M, Q8_0, PIQ3 ...).]:TYPE: ' \
     '*-h[Show this page.]' \
     '*--help[Show this page.]' \

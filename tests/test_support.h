@@ -15,6 +15,15 @@ std::optional<std::filesystem::path> test_data(const std::string& relative);
 /// The seed for random tests: `$RUVLLM_TEST_SEED` or a fixed one; printed when first asked for.
 uint64_t test_seed();
 
+/// Sanitizers take memory of their own, and time.
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+inline constexpr bool kSanitized = true;
+#else
+inline constexpr bool kSanitized = false;
+#endif
+/// How many times as long a test waits for something that takes a known time.
+inline constexpr int kPatience = kSanitized ? 20 : 1;
+
 /// A folder that is removed with everything in it.
 class TemporaryFolder {
  public:

@@ -23,7 +23,7 @@ CLI::Option* add_kv_type_option(CLI::App& command, kv::KvFormat& format) {
   return command
       .add_option_function<std::string>(
           "--kv-type", [&format](const std::string& text) { format = kTypes.at(text); },
-          "Keep keys and values in this type.")
+          "Keep keys and values in this type; with f32, attention is in f32, too.")
       ->type_name("f32|f16")
       ->default_str("f16")
       ->check(CLI::Validator(check, ""));

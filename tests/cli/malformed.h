@@ -16,11 +16,4 @@ struct MalformedCase {
 /// its parent); none where the data is absent.
 void for_each_malformed_case(const std::function<void(const MalformedCase&)>& on_case);
 
-/// Sanitizers take memory of their own.
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-inline constexpr bool kSanitized = true;
-#else
-inline constexpr bool kSanitized = false;
-#endif
-
 }  // namespace ruvllm::test

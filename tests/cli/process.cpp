@@ -125,7 +125,7 @@ bool read_available(int descriptor, std::string& text) {
 
 // Moves input in and output out until the program has closed its output, or time is up.
 bool exchange(const Launch& launch, Pipe& in, Pipe& out, Pipe& err, Finished& finished) {
-  const auto deadline = Clock::now() + launch.timeout;
+  const auto deadline = Clock::now() + kPatience * launch.timeout;
   std::string_view input = launch.input;
   fcntl(in.writer(), F_SETFL, O_NONBLOCK);
   if (input.empty()) in.close_end(1);
@@ -239,7 +239,7 @@ bool Running::read_some(int timeout_ms) {
 }
 
 bool Running::wait_for(std::string_view text, std::chrono::seconds timeout) {
-  const auto deadline = Clock::now() + timeout;
+  const auto deadline = Clock::now() + kPatience * timeout;
   for (;;) {
     if (const size_t found = output_.find(text, seen_); found != std::string::npos) {
       seen_ = found + text.size();
@@ -255,7 +255,7 @@ bool Running::wait_for(std::string_view text, std::chrono::seconds timeout) {
 }
 
 std::optional<int> Running::wait_exit(std::chrono::seconds timeout) {
-  const auto deadline = Clock::now() + timeout;
+  const auto deadline = Clock::now() + kPatience * timeout;
   while (!exit_code_) {
     int status = 0;
     if (waitpid(process_, &status, WNOHANG) == process_) {

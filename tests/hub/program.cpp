@@ -1,5 +1,7 @@
 #include "hub/program.h"
 
+#include "test_support.h"
+
 #include <fcntl.h>
 #include <signal.h>
 #include <spawn.h>
@@ -81,7 +83,7 @@ bool Program::is_running() const {
 ProgramResult Program::wait(std::chrono::seconds longest) {
   ProgramResult result;
   int status = 0;
-  const auto end = std::chrono::steady_clock::now() + longest;
+  const auto end = std::chrono::steady_clock::now() + kPatience * longest;
   while (::waitpid(pid_, &status, WNOHANG) == 0) {
     result.peak_kib = std::max(result.peak_kib, peak_kib_of(pid_));
     if (std::chrono::steady_clock::now() > end) ::kill(pid_, SIGKILL);

@@ -164,7 +164,7 @@ TEST_CASE("rotation keeps lengths and turns pairs by the angle") {
 
 TEST_CASE("every instruction set gives scalar's bits in vector maths") {
   Random random(test::test_seed());
-  const Floats other = random_floats(random, 4096, 2);
+  const Floats other = random_floats(random, 2 * 4096, 2);
   const auto in_place = [](auto function) {
     return [function](const KernelSet& set, const Floats& x) {
       Floats y = x;

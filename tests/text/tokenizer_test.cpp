@@ -151,7 +151,7 @@ TEST_CASE("a megabyte of anything is encoded in linear time and comes back") {
       const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
       if (name != "falcon" && name != "starcoder" && name != "deepseek-llm")
         CHECK(tokenizer->decode(ids, true) == text);
-      CHECK(seconds < 20.0);  // half a second where nothing else runs; hours if it were quadratic
+      CHECK(seconds < 20.0 * ruvllm::test::kPatience);  // half a second where nothing else runs; hours if it were quadratic
     }
   }
 }
