@@ -260,12 +260,6 @@ inline Floats as_floats(Ints words) {
   return both_halves([&](int h) { return _mm256_castsi256_ps(words.half[h]); });
 }
 template <int j>
-inline Ints unsigned_byte(Ints words) {
-  return both_int_halves([&](int h) {
-    return _mm256_and_si256(_mm256_srli_epi32(words.half[h], 8 * j), _mm256_set1_epi32(255));
-  });
-}
-template <int j>
 inline Ints signed_byte(Ints words) {
   return both_int_halves(
       [&](int h) { return _mm256_srai_epi32(_mm256_slli_epi32(words.half[h], 24 - 8 * j), 24); });

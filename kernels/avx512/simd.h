@@ -144,10 +144,6 @@ inline Floats halves_to_floats(Ints words) { return _mm512_cvtph_ps(_mm512_cvtep
 inline Floats as_floats(Ints words) { return _mm512_castsi512_ps(words); }
 /// Byte j of each word.
 template <int j>
-inline Ints unsigned_byte(Ints words) {
-  return _mm512_and_si512(_mm512_srli_epi32(words, 8 * j), splat_word(255));
-}
-template <int j>
 inline Ints signed_byte(Ints words) {
   return _mm512_srai_epi32(_mm512_slli_epi32(words, 24 - 8 * j), 24);
 }

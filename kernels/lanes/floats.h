@@ -251,15 +251,15 @@ void matmul_values(const void* panels, size_t panel_bytes, size_t n_panels, cons
                      scratch);
 }
 
-/// Pairs<S> multiplies pairs of activations, Wide f32 ones.
-template <template <class S> class Pairs, class Wide>
+/// Paired<S> multiplies pairs of activations, Wide f32 ones.
+template <template <class S> class Paired, class Wide>
 void matmul_pairs(const void* panels, size_t panel_bytes, size_t n_panels, const Activations& x, float* out,
                   size_t out_stride, void* scratch) {
   if (x.pairs == nullptr)
     return matmul_values<Wide>(panels, panel_bytes, n_panels, x, out, out_stride, scratch);
   sum_pairs([&]<class S>(S) {
-    multiply_floats<Pairs<S>>(panels, panel_bytes, n_panels, x.pairs, activation_pairs(x.n_columns), x.n_rows,
-                              out, out_stride, scratch);
+    multiply_floats<Paired<S>>(panels, panel_bytes, n_panels, x.pairs, activation_pairs(x.n_columns),
+                               x.n_rows, out, out_stride, scratch);
   });
 }
 

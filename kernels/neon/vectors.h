@@ -259,10 +259,6 @@ inline Floats as_floats(Ints a) {
   return quarters([&](int q) { return vreinterpretq_f32_s32(a.quarter[q]); });
 }
 template <int j>
-inline Ints unsigned_byte(Ints a) {
-  return both(shift_right<8 * j>(a), splat_word(255));
-}
-template <int j>
 inline Ints signed_byte(Ints a) {
   return int_quarters([&](int q) { return vshrq_n_s32(vshlq_n_s32(a.quarter[q], 24 - 8 * j), 24); });
 }
