@@ -33,8 +33,8 @@ train::ChatRenderer chat_renderer(const format::ModelFile& file, const text::Tok
   return [shared](const OrderedJson& messages) { return train::chat_pieces(*shared, messages); };
 }
 
-train::Subject new_subject(const Options& options, const cli::CommonOptions& common) {
-  const std::string name = *options.from_scratch;
+train::Subject new_subject(const train::Settings& options, const cli::CommonOptions& common) {
+  const std::string name = options.from_scratch;
   train::ModelShape shape =
       train::read_model_shape(parse_json(read_file(name, limits::kJsonFileBytes), name), name);
   if (options.tokenizer == "train") {
@@ -55,10 +55,10 @@ train::Subject new_subject(const Options& options, const cli::CommonOptions& com
   return subject;
 }
 
-train::Subject subject_of(const Options& options, const cli::CommonOptions& common) {
+train::Subject subject_of(const train::Settings& options, const cli::CommonOptions& common) {
   train::Subject subject;
   std::shared_ptr<const format::ModelFile> file;
-  if (options.from_scratch) {
+  if (!options.from_scratch.empty()) {
     subject = new_subject(options, common);
   } else {
     file = format::open_model_file(cli::resolve_model(options.model, common));
@@ -81,7 +81,8 @@ train::Subject subject_of(const Options& options, const cli::CommonOptions& comm
   return subject;
 }
 
-void print_result(const train::RunResult& result, const Options& options, const cli::CommonOptions& common) {
+void print_result(const train::RunResult& result, const train::Settings& options,
+                  const cli::CommonOptions& common) {
   const auto perplexity = [](const std::optional<train::Evaluation>& evaluation) {
     return evaluation ? Json(evaluation->perplexity) : Json();
   };
@@ -115,13 +116,14 @@ void handle_signals() {
   std::signal(SIGXFSZ, SIG_IGN);
 }
 
-int run(Options& options, const cli::CommonOptions& common) {
+int run(train::Settings& options, const cli::CommonOptions& common) {
   handle_signals();
-  resolve_options(options);
+  train::resolve(options);
+  for (const std::string& note : options.notes) cli::note(common, note);
   ThreadPool pool(common.threads);
   train::Subject subject = subject_of(options, common);
   Report report(common, options.log, options.plot, options.run.resume);
-  report.begin(options.run.trainer.losses);
+  report.begin(options.run.trainer);
   options.run.teacher_cache.check = cli::throw_if_interrupted;
   const train::RunResult result =
       train::run_training(subject, options.run, pool, report.observer(), cli::interrupt_flag());
@@ -134,16 +136,22 @@ int run(Options& options, const cli::CommonOptions& common) {
 }  // namespace ruvllm::train_qat
 
 int main(int argc, char** argv) {
-  ruvllm::train_qat::Options options;
+  ruvllm::train::Settings settings;
+  const CLI::App* command = nullptr;
   return ruvllm::cli::main_app(
       argc, argv,
       {.name = "train-qat",
        .about = "Train a model, on the grid of the type it will be stored in.",
        .example = "ruvllm train-qat model.gguf --data text.txt --eval held-out.txt --target Q4_0 --lambda-kd "
                   "0.5 --out small.gguf",
-       .add_options = [&](CLI::App& app) { ruvllm::train_qat::add_options(app, options); },
+       .add_options =
+           [&](CLI::App& app) {
+             command = &app;
+             ruvllm::train_qat::add_options(app, settings);
+           },
        .run =
            [&](const ruvllm::cli::CommonOptions& common) {
-             return ruvllm::train_qat::run(options, common);
+             ruvllm::train_qat::note_given(*command, settings);
+             return ruvllm::train_qat::run(settings, common);
            }});
 }

@@ -44,8 +44,9 @@ train::RunObserver Report::observer() {
           .on_note = [this](std::string_view text) { clear_line(), cli::note(common_, text); }};
 }
 
-void Report::begin(const train::LossWeights& weights) {
-  const train::LossWeights shares = weights.normalised();
+void Report::begin(const train::TrainerOptions& options) {
+  reasoning_ = options.reasoning;
+  const train::LossWeights shares = options.losses.normalised();
   write_log(Json{{"weights",
                   {{"task", shares.task},
                    {"kd", shares.distillation},
@@ -109,13 +110,15 @@ void Report::on_evaluation(std::string_view what, const train::Evaluation& evalu
   const train::ReasoningMetrics& r = evaluation.reasoning;
   if (r.n_chains > 0) {
     cli::note(common_, fmt::format("{}: {} chains, quality {:.4f}: steps {:.4f} similar, {} of {} below the "
-                                   "threshold; answers agree in {} of {}",
+                                   "threshold; answers agree in {} of {}, answer loss {:.4f}",
                                    what, r.n_chains, r.quality(), r.similarity(), r.n_below, r.n_steps,
-                                   r.n_agreed, r.n_answers));
+                                   r.n_agreed, r.n_answers, r.answer_loss()));
     line["reasoning"] = {{"chains", r.n_chains},         {"steps", r.n_steps},
                          {"similarity", r.similarity()}, {"trajectory_loss", r.trajectory()},
                          {"answers", r.n_answers},       {"agreement", r.agreement()},
-                         {"steps_below", r.n_below},     {"quality", r.quality()}};
+                         {"steps_below", r.n_below},     {"quality", r.quality()},
+                         {"step_loss", r.step_loss()},   {"answer_loss", r.answer_loss()},
+                         {"loss", r.loss(reasoning_)}};
   }
   write_log(line);
 }

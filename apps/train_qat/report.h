@@ -20,7 +20,7 @@ class Report {
 
   train::RunObserver observer();
   /// Tells the log how the losses are weighed, as shares of one.
-  void begin(const train::LossWeights& weights);
+  void begin(const train::TrainerOptions& options);
   /// Draws the picture, where one is wanted.
   void finish();
 
@@ -41,6 +41,7 @@ class Report {
   std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
   std::chrono::steady_clock::time_point next_line_ = start_;
   uint64_t first_step_ = 0;
+  train::ReasoningOptions reasoning_;
   std::vector<train::Curve> curves_, error_curves_;
 };
 

@@ -55,6 +55,16 @@ std::string options_section(const std::vector<CommandWords>& commands) {
   return section;
 }
 
+// The prose, with what the program itself has to add (its footer, in roff) where the prose asks for it.
+std::string with_footer(std::string_view prose, const std::string& footer) {
+  constexpr std::string_view kPlace = "@footer@\n";
+  std::string text(prose);
+  if (!text.empty() && !text.ends_with('\n')) text += '\n';
+  if (const size_t place = text.find(kPlace); place != std::string::npos)
+    text.replace(place, kPlace.size(), footer);
+  return text;
+}
+
 constexpr std::string_view kEnvironment =
     ".SH ENVIRONMENT\n"
     "Every long option can be set as \\fBRUVLLM_\\fR\\fIOPTION\\fR, in capitals with _ for \\-, or in the "
@@ -93,7 +103,7 @@ std::string man_page(const App& app, const CLI::App& verb, std::string_view pros
     page += line + " [\\fIOPTIONS\\fR]\n.br\n";
   }
   page += fmt::format(".SH DESCRIPTION\n{}\n", roff(app.about));
-  if (!prose.empty()) page += fmt::format("{}{}", prose, prose.ends_with('\n') ? "" : "\n");
+  page += with_footer(prose, verb.get_footer());
   page += options_section(commands);
   page += ".SH EXAMPLES\n";
   for (std::string_view line : split(app.example, '\n')) page += fmt::format(".EX\n{}\n.EE\n", roff(line));

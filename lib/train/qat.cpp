@@ -114,10 +114,22 @@ void FakeQuantiser::add_steps(Matrix& matrix, const QatOptions& options) {
   matrix.log_steps = std::make_unique<Parameter<float>>();
   matrix.log_steps->name = parameter.name + ", its steps";
   matrix.log_steps->shape = {1, matrix.layout.n_steps()};
+  search_learned_steps(matrix);
+  matrix.log_steps->gradient.assign(matrix.log_steps->value.size(), 0.0f);
+}
+
+void FakeQuantiser::search_learned_steps(Matrix& matrix) {
   matrix.log_steps->value =
       search_steps(matrix.weights(), matrix.layout, *matrix.uniform, matrix.importance, pool_);
   for (float& value : matrix.log_steps->value) value = std::log(value);
-  matrix.log_steps->gradient.assign(matrix.log_steps->value.size(), 0.0f);
+}
+
+void FakeQuantiser::restart_steps() {
+  for (Matrix& matrix : matrices_) {
+    if (!matrix.log_steps) continue;
+    rotate(matrix);
+    search_learned_steps(matrix);
+  }
 }
 
 void FakeQuantiser::refresh() {
@@ -183,7 +195,7 @@ void FakeQuantiser::find_places(Matrix& matrix) {
 Var FakeQuantiser::quantise(Tape<float>& tape, Matrix& matrix, Var weight) {
   if (matrix.levels)
     return codebook_quantise<float>(tape, weight, tape.parameter(*matrix.levels), matrix.places,
-                                    matrix.quantised);
+                                    matrix.quantised, rule_);
   if (!matrix.log_steps) return fake_quantise<float>(tape, weight, matrix.quantised, rule_);
   return lsq_quantise<float>(tape, weight, tape.parameter(*matrix.log_steps), matrix.layout.group,
                              matrix.uniform->least(), matrix.uniform->most(), matrix.quantised);

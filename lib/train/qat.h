@@ -41,6 +41,8 @@ class FakeQuantiser {
   /// The same, but as carefully as the formats' encoders can: what quantising without training gives. Steps
   /// that are shared or learned are taken as refresh() takes them.
   void refresh_carefully();
+  /// Searches learned steps anew for the weights as they are: where these have moved without them.
+  void restart_steps();
   /// The hook for Network::forward(). Lives as long as this object.
   Network::WeightHook hook();
   /// Without it, weights pass as they are (warm-up in full precision).
@@ -87,6 +89,7 @@ class FakeQuantiser {
     std::span<const float> weights() const { return rotation ? std::span(rotated) : parameter->value; }
   };
   void add_steps(Matrix& matrix, const QatOptions& options);
+  void search_learned_steps(Matrix& matrix);
   void rotate(Matrix& matrix);
   void refresh(Matrix& matrix, kernels::Search effort);
   void decode(Matrix& matrix);

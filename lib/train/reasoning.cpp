@@ -154,6 +154,7 @@ void ReasoningMetrics::add(std::span<const float> student, std::span<const float
   for (size_t i = 0; i < n_rows; ++i) {
     const double similarity = cosine(student.data() + i * n, teacher.data() + i * n, n);
     similarity_sum += similarity;
+    step_loss_sum += static_cast<double>(batch.steps[i].weight) * (1 - similarity);
     n_below += similarity < static_cast<double>(threshold);
   }
   const Moves moves = moves_of(batch);
@@ -161,6 +162,19 @@ void ReasoningMetrics::add(std::span<const float> student, std::span<const float
   n_moves += moves.from.size();
   for (size_t i = 0; i < moves.from.size(); ++i)
     trajectory_sum += 1 - cosine(s.data() + i * n, t.data() + i * n, n);
+}
+
+void ReasoningMetrics::add_answers(std::string_view teacher, std::string_view student) {
+  const double loss = train::answer_loss(teacher, student);
+  ++n_answers;
+  n_agreed += loss == 0;
+  answer_loss_sum += loss;
+}
+
+double ReasoningMetrics::loss(const ReasoningOptions& options) const {
+  return static_cast<double>(options.step) * step_loss() +
+         static_cast<double>(options.trajectory) * trajectory() +
+         static_cast<double>(options.answer) * answer_loss();
 }
 
 #define INSTANTIATE(T)                                                                             \

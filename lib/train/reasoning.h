@@ -7,8 +7,9 @@
 //   L_ans  = 0 where the trimmed answers agree, 0.5 where one contains the other, 1 otherwise, 0 without any
 //   L      = step L_step + trajectory L_traj + answer L_ans
 //
-// L_ans has no gradient: it is a metric, and what is trained in its place is the cross-entropy of the
-// answer's tokens. cos is 0 where a norm is below 1e-10. Tested by tests/train/reasoning_test.cpp.
+// L_ans has no gradient: it is a metric of the evaluation, and what is trained in its place is the
+// cross-entropy of the answer's tokens. cos is 0 where a norm is below 1e-10. Tested by
+// tests/train/reasoning_test.cpp.
 #pragma once
 
 #include "train/network.h"
@@ -57,7 +58,7 @@ Var trajectory_loss(Tape<T>& tape, Var student, std::span<const T> teacher, cons
 struct ReasoningMetrics {
   uint64_t n_chains = 0, n_steps = 0, n_moves = 0, n_answers = 0, n_agreed = 0;
   uint64_t n_below = 0;  ///< steps under the threshold
-  double similarity_sum = 0, trajectory_sum = 0;
+  double similarity_sum = 0, step_loss_sum = 0, trajectory_sum = 0, answer_loss_sum = 0;
 
   double similarity() const { return n_steps ? similarity_sum / static_cast<double>(n_steps) : 0; }
   double trajectory() const { return n_moves ? trajectory_sum / static_cast<double>(n_moves) : 0; }
@@ -66,10 +67,16 @@ struct ReasoningMetrics {
     return n_answers ? static_cast<double>(n_agreed) / static_cast<double>(n_answers) : 0;
   }
   double quality() const { return 0.6 * similarity() + 0.4 * agreement(); }
+  /// L_step, L_ans and the whole of L, with L_ans in it.
+  double step_loss() const { return n_steps ? step_loss_sum / static_cast<double>(n_steps) : 0; }
+  double answer_loss() const { return n_answers ? answer_loss_sum / static_cast<double>(n_answers) : 0; }
+  double loss(const ReasoningOptions& options) const;
 
   /// Counts chains and steps of a batch, states from step_states().
   void add(std::span<const float> student, std::span<const float> teacher, const Batch& batch,
            float threshold);
+  /// Counts a pair of answers.
+  void add_answers(std::string_view teacher, std::string_view student);
 };
 
 }  // namespace ruvllm::train

@@ -1,8 +1,7 @@
 #include "train/run.h"
 
 #include "base/error.h"
-#include "base/json.h"
-#include "hub/digest.h"
+#include "train/identity.h"
 
 #include <algorithm>
 #include <chrono>
@@ -16,53 +15,6 @@ constexpr const char* kCheckpointName = "last.ckpt.gguf";
 constexpr const char* kFailedName = "failed.ckpt.gguf";
 constexpr uint64_t kHeldBackTokens = 16384;
 
-// What a checkpoint is a checkpoint of: a run with other options or data is another run.
-std::string identity_of(const RunOptions& options, const Network& network, const BatchMaker& batches) {
-  const TrainerOptions& t = options.trainer;
-  const Json identity = {
-      {"target", options.target},
-      {"architecture", network.hparams().arch->name},
-      {"parameters", network.n_values()},
-      {"data", batches.sha256()},
-      {"sequence_tokens", options.sequence_tokens},
-      {"batch_tokens", options.batch_tokens},
-      {"seed", options.seed},
-      {"epochs", t.n_epochs},
-      {"learning_rate", t.learning_rate},
-      {"warmup_epochs", t.warmup_epochs},
-      {"accumulate", t.accumulate},
-      {"weight_decay", t.optimiser.weight_decay},
-      {"gradient_clip", t.optimiser.gradient_clip},
-      {"lambda_task", t.losses.task},
-      {"lambda_kd", t.losses.distillation},
-      {"kd_temperature", t.losses.temperature},
-      {"lambda_reasoning", t.losses.reasoning},
-      {"reasoning", t.reasoning.name},
-      {"incoherence", options.own.rotate},
-      {"codebook", options.own.learn_levels},
-      {"pi_k", options.pi_k},
-      {"teacher_top_k", options.teacher_cache.k},
-      {"lora_rank", options.lora_rank},
-      {"lora_merged", options.adapter_output.empty()},
-      {"precision", static_cast<int>(t.precision)},
-      {"qat", options.qat.enabled},
-      {"learned_steps", options.qat.learned_steps},
-      {"granularity", options.qat.granularity ? granularity_name(*options.qat.granularity) : ""},
-      {"calibration_tokens", options.calibration_tokens},
-      {"rule", static_cast<int>(options.qat.rule.rule)},
-      {"clip", options.qat.rule.clip},
-      {"lambda", options.qat.rule.lambda}};
-  return dump_json(identity);
-}
-
-// The digest of a teacher's parameters: what a run must leave as it was.
-std::string sha256_of(const Network& network) {
-  hub::ContentHasher hasher(hub::DigestKind::sha256, network.n_values() * sizeof(float));
-  for (const auto& parameter : network.parameters())
-    hasher.update(std::as_bytes(std::span(parameter->value)));
-  return hasher.finish().hex();
-}
-
 // One run in progress.
 class Run {
  public:
@@ -73,6 +25,7 @@ class Run {
         observer_(observer),
         types_(plan_types(*subject.network, subject.metadata, options.recipe)),
         batches_(read_training(), options.sequence_tokens, options.batch_tokens, options.seed) {
+    for (const std::string& line : fall_backs(*subject.network, subject.metadata, options.recipe)) note(line);
     if (options.evaluation)
       held_out_ =
           std::make_unique<BatchMaker>(read_held_out(), options.sequence_tokens, options.batch_tokens, 0);
@@ -80,11 +33,14 @@ class Run {
       judge_ = std::make_unique<BatchMaker>(std::move(held_back_), options.sequence_tokens,
                                             options.batch_tokens, 0);
     check_weights();
+    if (subject_.teacher) teacher_sha256_ = sha256_of(*subject_.teacher);
+    identify();
     if (options.qat.enabled) {
       if (options.calibration_tokens > 0) calibrate();
       own_ = plan_own_formats(*subject_.network, subject_.metadata, types_, calibration_.importance,
                               options.own, pool);
       if (options.pi_k != 0) own_.k = options.pi_k;
+      note_own_formats();
       quantiser_ = std::make_unique<FakeQuantiser>(*subject_.network, types_, calibration_.importance, own_,
                                                    options.qat, pool);
     }
@@ -102,8 +58,6 @@ class Run {
                                          pool, std::move(hook), std::move(extra));
     trainer_->decode_with(
         [this](std::span<const int32_t> tokens) { return subject_.tokenizer->decode(tokens, false); });
-    identity_ = identity_of(options, *subject_.network, batches_);
-    if (subject_.teacher) teacher_sha256_ = sha256_of(*subject_.teacher);
     if (options.teacher_cache.k > 0) open_cache();
   }
 
@@ -123,6 +77,7 @@ class Run {
       if (now != running) phase(running = now);
       if (quantiser_) {
         quantiser_->set_active(!warms_up);
+        if (trainer_->ends_warm_up()) quantiser_->restart_steps();
         if (!warms_up) refresh();
       }
       StepReport report = step();
@@ -154,6 +109,10 @@ class Run {
  private:
   void phase(std::string_view name) const {
     if (observer_.on_phase) observer_.on_phase(name);
+  }
+
+  void note(const std::string& text) const {
+    if (observer_.on_note) observer_.on_note(text);
   }
 
   std::vector<Document> read(const std::vector<std::filesystem::path>& files) const {
@@ -231,6 +190,29 @@ class Run {
                       std::isnan(value) ? "a NaN" : "an infinity");
   }
 
+  // Before anything is trained: adapters and steps start from what is identified here.
+  void identify() {
+    for (const auto& [name, value] : options_.settings) identity_.add(name, value);
+    identity_.add("the model", sha256_of(*subject_.network));
+    identity_.add("the model's description", sha256_of(subject_.metadata));
+    identity_.add("the teacher", teacher_sha256_);
+    identity_.add("the data", batches_.sha256());
+    identity_.add("the steps in the data", sha256_of_steps(batches_.epoch(0)));
+    identity_.add("the data held back", judge_ ? judge_->sha256() : "");
+    const bool has_steps =
+        std::ranges::any_of(batches_.epoch(0), [](const Batch& b) { return !b.steps.empty(); });
+    if (options_.asked_for_reasoning && !has_steps)
+      note("the data has no reasoning steps, so --lambda-reasoning weighs nothing");
+  }
+
+  // Formats of this suite that were wished for where they help, and help nowhere.
+  void note_own_formats() const {
+    if (options_.own.rotate && own_.rotated.empty())
+      note("--incoherence: a rotation lowers no tensor's error, so none is rotated");
+    if (options_.own.learn_levels && own_.codebooks.empty())
+      note("--codebook: levels of its own lower no tensor's error, so none has any");
+  }
+
   void calibrate() {
     phase("calibrate");
     calibration_ = train::calibrate(*subject_.network, batches_, options_.calibration_tokens, pool_);
@@ -297,7 +279,7 @@ class Run {
       if (error.code() != Errc::failed || !options_.checkpoint_folder) throw;
       std::filesystem::create_directories(*options_.checkpoint_folder);
       const auto path = *options_.checkpoint_folder / kFailedName;
-      trainer_->save_checkpoint(path, identity_);
+      trainer_->save_checkpoint(path, identity_.text());
       throw Error(Errc::failed, "{}; the state before the step is in {}", error.what(), path.string());
     }
   }
@@ -306,7 +288,7 @@ class Run {
 
   void save() {
     std::filesystem::create_directories(*options_.checkpoint_folder);
-    trainer_->save_checkpoint(checkpoint(), identity_);
+    trainer_->save_checkpoint(checkpoint(), identity_.text());
   }
 
   void resume() {
@@ -366,7 +348,8 @@ class Run {
   bool keeps_start_ = false;
   Calibration calibration_;
   format::OwnFormats own_;
-  std::string identity_, teacher_sha256_;
+  Identity identity_;
+  std::string teacher_sha256_;
 };
 
 }  // namespace

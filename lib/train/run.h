@@ -15,6 +15,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 namespace ruvllm::train {
@@ -43,6 +44,9 @@ struct RunOptions {
   std::optional<std::filesystem::path> checkpoint_folder;
   uint64_t checkpoint_every = 200;  ///< steps
   bool resume = false;
+  /// What decides the output, by the names that a user knows, as text: what a checkpoint is a checkpoint of.
+  std::vector<std::pair<std::string, std::string>> settings;
+  bool asked_for_reasoning = false;  ///< the user is told where the data has no steps to reason over
 };
 
 struct RunObserver {
@@ -77,7 +81,8 @@ struct Subject {
   ChatRenderer render_chat;  ///< empty where the model has no chat template
 };
 
-/// Throws Errc::resumable, with a checkpoint written, where `cancel` becomes true and there is a checkpoint
+/// Throws Errc::usage where `options.resume` and the checkpoint is of another run, naming what differs;
+/// Errc::resumable, with a checkpoint written, where `cancel` becomes true and there is a checkpoint
 /// folder (Errc::interrupted without one).
 RunResult run_training(Subject& subject, const RunOptions& options, ThreadPool& pool,
                        const RunObserver& observer, const std::atomic<bool>& cancel);

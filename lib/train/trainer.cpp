@@ -59,8 +59,7 @@ Trainer::Trainer(Network& network, Network* teacher, BatchMaker& batches, const 
   RUVLLM_ASSERT(teacher_ || (options_.losses.distillation == 0 && options_.losses.reasoning == 0));
   steps_in_epoch_ = divided_up(batches_.n_batches(), options_.accumulate);
   n_steps_ = steps_in_epoch_ * options_.n_epochs;
-  const auto wanted = static_cast<uint64_t>(options_.warmup_epochs * static_cast<float>(steps_in_epoch_));
-  n_warmup_steps_ = std::min(wanted, std::max<uint64_t>(1, n_steps_ / 10));
+  n_warmup_steps_ = static_cast<uint64_t>(options_.warmup_epochs * static_cast<float>(steps_in_epoch_));
 }
 
 // The parts of a loss and what they weigh.
@@ -229,9 +228,8 @@ void Trainer::count_reasoning(const Batch& batch, const NetworkOutput& output, R
   };
   for (const Chain& chain : batch.chains) {
     if (chain.answer_begin == chain.answer_end) continue;
-    ++metrics.n_answers;
-    metrics.n_agreed += answer_loss(answer(teacher_tape_.value(wanted.logits), chain),
-                                    answer(tape_.value(output.logits), chain)) == 0;
+    metrics.add_answers(answer(teacher_tape_.value(wanted.logits), chain),
+                        answer(tape_.value(output.logits), chain));
   }
 }
 
@@ -251,11 +249,13 @@ void Trainer::save_checkpoint(const std::filesystem::path& path, const std::stri
   writer.commit();
 }
 
-void Trainer::load_checkpoint(const std::filesystem::path& path, const std::string& identity) {
+void Trainer::load_checkpoint(const std::filesystem::path& path, const Identity& identity) {
   const auto file = format::read_gguf(path);
-  if (file->metadata.string(kIdentityKey) != identity)
-    throw Error(Errc::corrupt_file, "{}: a checkpoint of another run; its options or data differ",
-                path.string());
+  const auto kept = file->metadata.string(kIdentityKey);
+  if (!kept)
+    throw Error(Errc::corrupt_file, "{}: no checkpoint, for {} is missing", path.string(), kIdentityKey);
+  if (const std::string differences = identity.differences(*kept); !differences.empty())
+    throw Error(Errc::usage, "--resume: {} is a checkpoint of another run: {}", path.string(), differences);
   const auto step = file->metadata.integer(kStepKey);
   if (!step || *step < 0 || static_cast<uint64_t>(*step) > n_steps_)
     throw Error(Errc::corrupt_file, "{}: {} is missing or past the end of the run", path.string(), kStepKey);

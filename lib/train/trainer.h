@@ -6,6 +6,7 @@
 
 #include "train/adamw.h"
 #include "train/dataset.h"
+#include "train/identity.h"
 #include "train/network.h"
 #include "train/reasoning.h"
 #include "train/teacher_cache.h"
@@ -31,7 +32,7 @@ struct LossWeights {
 struct TrainerOptions {
   uint64_t n_epochs = 3;
   float learning_rate = 1e-4f;
-  float warmup_epochs = 1.0f;  ///< of linear warm-up; capped at a tenth of the run
+  float warmup_epochs = 1.0f;  ///< of linear warm-up, in full precision
   AdamWOptions optimiser;
   LossWeights losses;
   ReasoningOptions reasoning;
@@ -73,6 +74,8 @@ class Trainer {
   float last_loss() const { return last_loss_; }
   /// Whether the next step is one of the linear warm-up.
   bool is_warming_up() const { return step_ < n_warmup_steps_; }
+  /// Whether the next step is the first after a warm-up.
+  bool ends_warm_up() const { return n_warmup_steps_ > 0 && step_ == n_warmup_steps_; }
 
   /// Throws Errc::failed naming step, batch and tensor where a loss, a gradient or a weight is not finite.
   StepReport step();
@@ -91,8 +94,8 @@ class Trainer {
 
   /// Everything that decides the rest of the run. `identity` (options, data) must match on loading.
   void save_checkpoint(const std::filesystem::path& path, const std::string& identity);
-  /// Throws Errc::corrupt_file where the checkpoint is of another run.
-  void load_checkpoint(const std::filesystem::path& path, const std::string& identity);
+  /// Throws Errc::usage, naming what differs, where the checkpoint is of another run.
+  void load_checkpoint(const std::filesystem::path& path, const Identity& identity);
 
   uint64_t arena_bytes() const { return tape_.arena_bytes(); }
 

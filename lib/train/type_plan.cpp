@@ -3,6 +3,10 @@
 #include "base/error.h"
 #include "kernels/kernels.h"
 
+#include <map>
+#include <string_view>
+#include <utility>
+
 namespace ruvllm::train {
 
 format::ModelFile describe(const Network& network, const format::Metadata& metadata) {
@@ -22,6 +26,11 @@ format::ModelFile describe(const Network& network, const format::Metadata& metad
 }
 
 TypePlan plan_types(const Network& network, const format::Metadata& metadata, const quant::Recipe& recipe) {
+  if (recipe.output_format && recipe.embedding_format && !network.find("output.weight"))
+    throw Error(
+        Errc::usage,
+        "--output-type would have no effect: the model's token embedding makes the logits as well, and "
+        "--embedding-type says its type");
   TypePlan types;
   for (const quant::Choice& choice : quant::choose_formats(describe(network, metadata), recipe)) {
     if (!kernels::active().encode[static_cast<uint32_t>(choice.format)])
@@ -30,6 +39,18 @@ TypePlan plan_types(const Network& network, const format::Metadata& metadata, co
     types.push_back(choice.format);
   }
   return types;
+}
+
+std::vector<std::string> fall_backs(const Network& network, const format::Metadata& metadata,
+                                    const quant::Recipe& recipe) {
+  std::map<std::pair<std::string_view, std::string_view>, int> counts;
+  for (const quant::Choice& choice : quant::choose_formats(describe(network, metadata), recipe))
+    if (choice.wanted) ++counts[{tensor::format_name(*choice.wanted), tensor::format_name(choice.format)}];
+  std::vector<std::string> lines;
+  for (const auto& [types, count] : counts)
+    lines.push_back(fmt::format("{} matrices have rows that blocks of {} don't divide: they become {}", count,
+                                types.first, types.second));
+  return lines;
 }
 
 format::OwnFormats plan_own_formats(const Network& network, const format::Metadata& metadata,

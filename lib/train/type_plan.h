@@ -9,6 +9,7 @@
 #include "quant/recipe.h"
 #include "train/network.h"
 
+#include <string>
 #include <vector>
 
 namespace ruvllm::train {
@@ -22,6 +23,11 @@ format::ModelFile describe(const Network& network, const format::Metadata& metad
 /// What `recipe` says of the network that `metadata` describes. Throws Errc::usage where a type is one that
 /// nothing can be written in.
 TypePlan plan_types(const Network& network, const format::Metadata& metadata, const quant::Recipe& recipe);
+
+/// Which matrices get another type than they were to have, because blocks don't divide their rows: "4 matrices
+/// have rows that blocks of Q4_0 don't divide: they become F16". A line each pair of types.
+std::vector<std::string> fall_backs(const Network& network, const format::Metadata& metadata,
+                                    const quant::Recipe& recipe);
 
 /// Which tensors of the plan are to be rotated, or to have levels of their own, measured on the weights as
 /// they are.

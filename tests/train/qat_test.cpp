@@ -89,6 +89,19 @@ TEST_CASE("mixes are those of quantize: same types, same fall-backs, norms in F3
   CHECK(small.type_of(small.plan("Q3_K_S"), "token_embd.weight") == Format::Q8_0);
 }
 
+TEST_CASE("it is told which matrices get another type than the one that was asked for") {
+  const auto told = [](const Model& model, const char* target) {
+    quant::Recipe recipe;
+    recipe.mix = &quant::find_mix(target);
+    recipe.pure = true;
+    return fall_backs(*model.network, model.shape.metadata, recipe);
+  };
+  const std::vector<std::string> small = told(Model(64), "Q2_K");
+  REQUIRE(small.size() == 2);  // the embedding, which makes the logits, keeps more
+  CHECK(small[0] == "14 matrices have rows that blocks of Q2_K don't divide: they become IQ4_NL");
+  CHECK(told(Model(256), "Q2_K").empty());
+}
+
 TEST_CASE("a uniform grid is packed to step * integer, with the step that each block's group has") {
   const Shape shape{6, 128};
   const std::vector<float> weights = random_weights(shape.n_values(), test::test_seed());

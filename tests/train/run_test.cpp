@@ -53,6 +53,7 @@ struct Folder {
     options.batch_tokens = 128;
     options.trainer.n_epochs = 2;
     options.trainer.learning_rate = 3e-3f;
+    options.trainer.warmup_epochs = 0.2f;
   }
   void aim(const char* target) {
     options.target = target;
@@ -147,7 +148,7 @@ TEST_CASE("bf16 products train to nearly the loss of f32, and resume to the same
   ThreadPool alone(1);
   run_training(second, parts.options, alone, {}, kNever);
   CHECK(whole.bytes() == parts.bytes());
-  parts.options.trainer.precision = tensor::Precision::f32;  // another run
+  parts.options.settings = {{"--precision", "f32"}};  // another run
   Subject third = fresh_subject();
   CHECK_THROWS_AS(run_training(third, parts.options, pool, {}, kNever), Error);
 }
@@ -165,12 +166,65 @@ TEST_CASE("a checkpoint of another run is refused") {
   ThreadPool pool(2);
   Folder folder;
   folder.options.checkpoint_folder = folder.folder / "checkpoints";
+  folder.options.settings = {{"--lr", "0.003"}, {"--tensor", ""}};
   Subject subject = fresh_subject();
   run_training(subject, folder.options, pool, {}, kNever);
   folder.options.resume = true;
-  folder.options.trainer.learning_rate = 1e-3f;
-  Subject other = fresh_subject();
-  CHECK_THROWS_AS(run_training(other, folder.options, pool, {}, kNever), Error);
+  const auto refusal = [&](Subject other) -> std::string {
+    try {
+      run_training(other, folder.options, pool, {}, kNever);
+      return {};
+    } catch (const Error& error) {
+      CHECK(error.code() == Errc::usage);
+      return error.what();
+    }
+  };
+  CHECK(refusal(fresh_subject()).empty());
+  const auto settings = folder.options.settings;
+  folder.options.settings[1].second = "ffn_up=Q8_0";
+  const std::string message = refusal(fresh_subject());
+  CHECK(message.find("--tensor was not given and is ffn_up=Q8_0") != std::string::npos);
+  CHECK(message.find("--lr") == std::string::npos);
+  folder.options.settings = settings;
+  Subject another = fresh_subject();  // other weights
+  another.network->parameters()[0]->value[0] += 0.01f;
+  CHECK(refusal(std::move(another)).find("the model") != std::string::npos);
+  Subject renamed = fresh_subject();
+  renamed.metadata.set("general.name", renamed.metadata.keep("another"));
+  CHECK(refusal(std::move(renamed)).find("the model's description") != std::string::npos);
+  write_file_atomically(folder.folder / "text.txt", sample_text() + "One more line.\n");
+  CHECK(refusal(fresh_subject()).find("the data") != std::string::npos);
+}
+
+TEST_CASE("epochs of warm-up are in full precision, as many as were asked for") {
+  ThreadPool pool(1);
+  std::string bytes[2];
+  for (const int n_warm : {1, 2}) {
+    Folder folder;
+    folder.aim("Q4_0");
+    folder.options.qat.enabled = true;
+    folder.options.qat.learned_steps = true;
+    folder.options.trainer.n_epochs = 3;
+    folder.options.trainer.warmup_epochs = static_cast<float>(n_warm);
+    std::string phase;
+    std::vector<std::string> phases;  // of each step
+    std::vector<float> rates;
+    RunObserver observer;
+    observer.on_phase = [&](std::string_view name) { phase = name; };
+    observer.on_step = [&](const StepReport& report) {
+      phases.push_back(phase);
+      rates.push_back(report.learning_rate);
+    };
+    Subject subject = fresh_subject();
+    run_training(subject, folder.options, pool, observer, kNever);
+    bytes[n_warm - 1] = folder.bytes();
+    const size_t n_epoch = phases.size() / 3, n = n_epoch * static_cast<size_t>(n_warm);
+    REQUIRE(n_epoch > 3);
+    for (size_t i = 0; i < phases.size(); ++i) CHECK(phases[i] == (i < n ? "warm up" : "train"));
+    CHECK(rates[n - 1] == doctest::Approx(3e-3));
+    CHECK(rates[0] < 1e-3f);
+  }
+  CHECK(bytes[0] != bytes[1]);
 }
 
 TEST_CASE("training that does harm is not written: the start is, quantised with care") {

@@ -107,7 +107,7 @@ Var lsq_quantise(Tape<T>& tape, Var weight, Var log_steps, size_t group, int q_m
 
 template <typename T>
 Var codebook_quantise(Tape<T>& tape, Var weight, Var levels, const CodebookPlaces<T>& places,
-                      std::span<const T> stored) {
+                      std::span<const T> stored, const StraightThroughArguments& arguments) {
   const Shape shape = tape.shape(weight);
   const size_t n_groups = (shape.n_columns + places.group - 1) / places.group;
   const size_t n_levels = tape.shape(levels).n_values();
@@ -128,7 +128,7 @@ Var codebook_quantise(Tape<T>& tape, Var weight, Var levels, const CodebookPlace
     });
   }
   if (!tape.needs_gradient(y)) return y;
-  tape.on_backward([&tape, &places, weight, levels, y, shape, n_levels, scale_of] {
+  tape.on_backward([&tape, &places, weight, levels, y, shape, n_levels, scale_of, arguments] {
     const std::span<T> sums = tape.scratch(shape.n_rows * n_levels);  // d loss / d level, row by row
     for_each_row(tape, shape.n_rows, [&](size_t row) {
       const std::span<T> of_row = sums.subspan(row * n_levels, n_levels);
@@ -136,7 +136,8 @@ Var codebook_quantise(Tape<T>& tape, Var weight, Var levels, const CodebookPlace
       for (size_t column = 0; column < shape.n_columns; ++column) {
         const size_t i = row * shape.n_columns + column;
         const T dy = tape.gradient(y)[i];
-        if (tape.needs_gradient(weight)) tape.gradient(weight)[i] += dy;
+        if (tape.needs_gradient(weight))
+          tape.gradient(weight)[i] += pass_through(arguments, tape.value(weight)[i], tape.value(y)[i], dy);
         of_row[places.codes[i]] += dy * scale_of(row, column);
       }
     });
@@ -146,10 +147,11 @@ Var codebook_quantise(Tape<T>& tape, Var weight, Var levels, const CodebookPlace
   return y;
 }
 
-#define INSTANTIATE(T)                                                                            \
-  template Var fake_quantise(Tape<T>&, Var, std::span<const T>, const StraightThroughArguments&); \
-  template Var lsq_quantise(Tape<T>&, Var, Var, size_t, int, int, std::span<const T>);            \
-  template Var codebook_quantise(Tape<T>&, Var, Var, const CodebookPlaces<T>&, std::span<const T>);
+#define INSTANTIATE(T)                                                                             \
+  template Var fake_quantise(Tape<T>&, Var, std::span<const T>, const StraightThroughArguments&);  \
+  template Var lsq_quantise(Tape<T>&, Var, Var, size_t, int, int, std::span<const T>);             \
+  template Var codebook_quantise(Tape<T>&, Var, Var, const CodebookPlaces<T>&, std::span<const T>, \
+                                 const StraightThroughArguments&);
 INSTANTIATE(float)
 INSTANTIATE(double)
 #undef INSTANTIATE

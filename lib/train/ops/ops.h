@@ -167,12 +167,12 @@ struct CodebookPlaces {
   size_t group;
 };
 
-/// q = scale * levels[code]; codes and scales are constants. The weight gets the gradient as it is, a level
-/// the sum of scale * g over the weights that have it. levels: a single row. `stored`, where not empty, is
-/// what q becomes in a file, whose levels are rounded. `places` must live until the gradients are there.
+/// q = scale * levels[code]; codes and scales are constants. The weight gets the gradient by the rule, a
+/// level the sum of scale * g over the weights that have it. levels: a single row. `stored`, where not empty,
+/// is what q becomes in a file, whose levels are rounded. `places` must live until the gradients are there.
 template <typename T>
 Var codebook_quantise(Tape<T>& tape, Var weight, Var levels, const CodebookPlaces<T>& places,
-                      std::span<const T> stored = {});
+                      std::span<const T> stored = {}, const StraightThroughArguments& arguments = {});
 
 // ---- loss.cpp
 

@@ -1,0 +1,199 @@
+// Every pair of options either works together or is refused by name: each is resolved, and of those that are
+// accepted the run with an option gives another output than the run without it.
+#include "train/settings.h"
+
+#include "base/error.h"
+#include "base/file.h"
+#include "base/strings.h"
+#include "test_support.h"
+#include "text/tokenizer.h"
+#include "train/fresh_model.h"
+#include "train/setting_samples.h"
+
+#include <doctest/doctest.h>
+
+#include <algorithm>
+#include <atomic>
+#include <filesystem>
+#include <map>
+#include <set>
+#include <string>
+#include <type_traits>
+
+using namespace ruvllm;
+using namespace ruvllm::train;
+
+namespace {
+
+void write_text(const std::filesystem::path& path, const std::string& text) {
+  write_file_atomically(path, text);
+}
+
+// A folder with everything that values of options name, and runs in it.
+class Lab {
+ public:
+  Lab() {
+    write_text(folder_ / "text.txt", test::sample_story(24));
+    write_text(folder_ / "chains.jsonl", test::sample_chains(8));
+    write_text(folder_ / "more.txt", "Another story that is told once more.\n" + test::sample_story(3));
+    write_text(folder_ / "held.txt", test::sample_story(6));
+    write_text(folder_ / "recipe.json", "{}");
+    const Json json = {{"architecture", "llama"},   {"block_count", 1},
+                       {"embedding_length", 64},    {"feed_forward_length", 64},
+                       {"attention.head_count", 2}, {"attention.head_count_kv", 1},
+                       {"context_length", 64},      {"attention.layer_norm_rms_epsilon", 1e-5},
+                       {"vocab_size", 280},         {"tied_head", false}};
+    shape_ = read_model_shape(json, "shape");
+    add_trained_tokenizer(shape_, test::sample_story(24));
+    file_.metadata = shape_.metadata;
+    tokenizer_ = text::make_tokenizer(file_);
+  }
+
+  Settings base() const {
+    Settings settings;
+    settings.model = "model.gguf";
+    settings.run.data = {folder_ / "text.txt", folder_ / "chains.jsonl"};
+    settings.run.output = folder_ / "out.gguf";
+    settings.run.sequence_tokens = 32;
+    settings.run.batch_tokens = 64;
+    settings.run.trainer.n_epochs = 1;
+    settings.run.trainer.learning_rate = 1e-2f;
+    settings.run.trainer.warmup_epochs = 0;
+    for (const char* option : {"MODEL", "--data", "--out", "--warmup-epochs", "--epochs"})
+      settings.given.emplace(option, Origin::command_line);
+    return settings;
+  }
+
+  // As if it had been typed.
+  void set(Settings& settings, std::string_view option, std::string_view value) const {
+    static const std::map<std::string_view, std::string> kNames = {
+        {"SHAPE", "shape.json"},     {"TEMPLATE", "template.jinja"},
+        {"RECIPE", "recipe.json"},   {"WRITTEN", "w.json"},
+        {"MORE", "more.txt"},        {"HELD_OUT", "held.txt"},
+        {"OUT", "other.gguf"},       {"CACHE", "cache"},
+        {"ADAPTER", "adapter.gguf"}, {"CHECKPOINTS", "ck"},
+        {"LOG", "log.jsonl"},        {"PLOT.svg", "plot.svg"},
+        {"MODEL", "model.gguf"}};
+    const auto name = kNames.find(value);
+    const std::string text = name == kNames.end() ? std::string(value) : (folder_ / name->second).string();
+    if (option == "--from-scratch") settings.model.clear(), settings.given.erase("MODEL");
+    std::visit(
+        [&](auto* place) {
+          using T = std::remove_pointer_t<decltype(place)>;
+          if constexpr (std::is_same_v<T, bool>)
+            *place = true;
+          else if constexpr (std::is_arithmetic_v<T>)
+            *place = static_cast<T>(*parse_number(text));
+          else if constexpr (std::is_same_v<T, std::vector<std::string>> ||
+                             std::is_same_v<T, std::vector<std::filesystem::path>>)
+            place->emplace_back(text);
+          else
+            *place = text;
+        },
+        find_setting(option).field(settings));
+    settings.given.emplace(option, Origin::command_line);
+  }
+
+  // The bytes of the run's output.
+  std::string train(Settings settings) {
+    settings.run.keeps_better_start = false;  // the bytes are to tell what training did
+    Subject subject;
+    subject.network = std::make_unique<Network>(file_, shape_.tied_head, 7);
+    subject.teacher = std::make_unique<Network>(file_, shape_.tied_head, 8);
+    subject.tokenizer = tokenizer_;
+    subject.metadata = shape_.metadata;
+    run_training(subject, settings.run, pool_, {}, kNever);
+    std::string bytes = read_file(settings.run.output, 1 << 24);
+    if (!settings.run.adapter_output.empty()) bytes += read_file(settings.run.adapter_output, 1 << 24);
+    std::filesystem::remove_all(folder_ / "ck");
+    return bytes;
+  }
+
+ private:
+  static constexpr std::atomic<bool> kNever{false};
+  test::TemporaryFolder folder_;
+  ModelShape shape_;
+  format::ModelFile file_;
+  std::shared_ptr<const text::Tokenizer> tokenizer_;
+  ThreadPool pool_{1};
+};
+
+// What programs make of a model reference or a file, before a run begins: nothing for a run in here to see.
+bool is_for_the_program(const Setting& setting) { return setting.decides == Decides::content; }
+
+bool decides(const Setting& setting) {
+  return setting.decides == Decides::value || setting.decides == Decides::presence;
+}
+
+// Pairs of which one says again what the other means, so that both is the same as one.
+bool says_again(std::string_view option, const Settings& beside) {
+  return option == "--pure" && beside.bits != 0;  // a grid of --bits is everywhere
+}
+
+struct Choice {
+  const Setting* setting;
+  std::string_view value;
+};
+
+}  // namespace
+
+TEST_CASE("every option has a sample, and samples are of options") {
+  std::set<std::string_view> sampled;
+  for (const test::SettingSample& sample : test::setting_samples()) {
+    CHECK(sampled.insert(sample.option).second);
+    CHECK(find_setting(sample.option).option == sample.option);
+  }
+  CHECK(sampled.size() == all_settings().size());
+}
+
+TEST_CASE("every pair of options works together, to another output, or is refused by name") {
+  Lab lab;
+  std::vector<Choice> choices;
+  for (const test::SettingSample& sample : test::setting_samples())
+    for (const std::string_view value : sample.values)
+      choices.push_back({&find_setting(sample.option), value});
+  const auto resolved = [&](std::initializer_list<Choice> chosen) -> std::optional<Settings> {
+    Settings settings = lab.base();
+    for (const Choice& choice : chosen) lab.set(settings, choice.setting->option, choice.value);
+    try {
+      resolve(settings);
+      return settings;
+    } catch (const Error& error) {
+      CHECK(error.code() == Errc::usage);
+      const std::string message = error.what();
+      CAPTURE(message);
+      const bool names_one = std::ranges::any_of(chosen, [&](const Choice& choice) {
+        return message.find(choice.setting->option) != std::string::npos;
+      });
+      CHECK(names_one);
+      return std::nullopt;
+    }
+  };
+  std::map<std::string, std::string> outputs;  // by what was chosen
+  const auto output = [&](const std::string& name, const Settings& settings) -> const std::string& {
+    const auto found = outputs.find(name);
+    return found != outputs.end() ? found->second : outputs.emplace(name, lab.train(settings)).first->second;
+  };
+  const auto name_of = [](const Choice& choice) {
+    return fmt::format("{} {}", choice.setting->option, choice.value);
+  };
+  size_t n_refused = 0, n_compared = 0;
+  for (const Choice& beside : choices) {
+    const auto without = resolved({beside});
+    for (const Choice& choice : choices) {
+      if (choice.setting == beside.setting) continue;
+      CAPTURE(name_of(choice));
+      CAPTURE(name_of(beside));
+      const auto with = resolved({choice, beside});
+      n_refused += !with;
+      if (!with || !without || !decides(*choice.setting) || choice.setting->option == "--data-free") continue;
+      if (is_for_the_program(*beside.setting) || is_default(*choice.setting, *with)) continue;
+      if (says_again(choice.setting->option, *without)) continue;
+      ++n_compared;
+      const bool differs = output(name_of(beside), *without) != lab.train(*with);
+      CHECK(differs);
+    }
+  }
+  CHECK(n_refused > 300);
+  CHECK(n_compared > 1000);
+}
