@@ -74,7 +74,7 @@ Summary summarise(std::shared_ptr<const format::ModelFile> file) {
   }
   const model::HyperParameters& h = *summary.hparams;
   const kv::KvShape shape{h.n_layers,        h.n_kv_heads,      h.head_dimension,
-                          h.value_dimension, kv::KvFormat::f16, kv::KvFormat::f16};
+                          h.value_dimension, kv::KvFormat::q16, kv::KvFormat::q16};
   summary.kv_token_bytes = shape.token_bytes();
   return summary;
 }

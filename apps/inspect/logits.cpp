@@ -34,7 +34,7 @@ constexpr int kTopForPeople = 5;
 struct Options {
   std::string model;
   std::string tokens;
-  kv::KvFormat kv_format = kv::KvFormat::f16;
+  kv::KvFormat kv_format = kv::KvFormat::q16;
   std::string quantize_on_load;
   uint32_t n_context = 0;  ///< 0: as many as there are tokens
   uint32_t chunk = 512;

@@ -73,7 +73,7 @@ uint64_t read_text(model::Runner& runner, const text::Tokenizer& tokenizer, std:
   const std::vector<text::TokenId> tokens =
       tokenizer.encode(text, {.add_special = false, .parse_special = false});
   if (tokens.empty()) throw Error(Errc::usage, "the text to calibrate on has no token");
-  const auto cache = kv::make_contiguous_cache(runner.model().kv_shape(kv::KvFormat::f16, kv::KvFormat::f16),
+  const auto cache = kv::make_contiguous_cache(runner.model().kv_shape(kv::KvFormat::q16, kv::KvFormat::q16),
                                                options.context);
   const size_t step = options.context - (tokenizer.bos() ? 1 : 0);
   uint64_t n_chunks = 0;

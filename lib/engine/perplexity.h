@@ -15,7 +15,7 @@ namespace ruvllm::engine {
 
 struct EvaluationOptions {
   uint32_t context = 512;  ///< a window is BOS and context - 1 tokens
-  kv::KvFormat kv_format = kv::KvFormat::f16;
+  kv::KvFormat kv_format = kv::KvFormat::q16;
   tensor::ActivationPrecision precision = tensor::ActivationPrecision::fast;
   std::function<void(uint64_t done_tokens, uint64_t total_tokens)> progress;  ///< may throw to stop
 };

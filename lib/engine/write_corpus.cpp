@@ -63,7 +63,7 @@ class Corpus {
     return {
         number,
         {first},
-        kv::make_contiguous_cache(runner_.model().kv_shape(kv::KvFormat::f16, kv::KvFormat::f16), capacity_),
+        kv::make_contiguous_cache(runner_.model().kv_shape(kv::KvFormat::q16, kv::KvFormat::q16), capacity_),
         sample::Sampler(sampling_of(number, random.split(1).next()), n_vocabulary_)};
   }
 
