@@ -56,7 +56,12 @@ constexpr ArchSpec kArchitectures[] = {
      .norm = NormKind::layer,
      .residual = Residual::parallel_if_one_norm,
      .qk_norm = QkNorm::head_optional},
-    {.name = "olmo2", .norm_place = NormPlace::after, .qk_norm = QkNorm::row},
+    // OLMo 2, and OLMo 3, which has windows.
+    {.name = "olmo2",
+     .norm_place = NormPlace::after,
+     .qk_norm = QkNorm::row,
+     .window_period = 4,
+     .unscaled_windows = true},
     {.name = "bloom",
      .norm = NormKind::layer,
      .positions = Positions::alibi,

@@ -262,6 +262,7 @@ HyperParameters read_hyper_parameters(const format::ModelFile& file) {
 
   read_rope_scaling(Reader(file.metadata, name, h.n_layers), h);
   h.windowed_layers = read_windowed_layers(file.metadata, h);
+  if (arch.unscaled_windows && h.local_rope_base == 0) h.local_rope_base = h.rope_base;
   refuse_unknown_keys(file.metadata, name);
   h.n_vocabulary = vocabulary_size(file, name);
   check_relations(h);

@@ -154,6 +154,7 @@ TEST_CASE("windows follow the pattern of the architecture") {
   CHECK(windows("llama") == std::vector<uint32_t>{5, 5, 5, 5, 5, 5, 5});
   CHECK(windows("gemma2") == std::vector<uint32_t>{5, 0, 5, 0, 5, 0, 5});
   CHECK(windows("gemma3") == std::vector<uint32_t>{5, 5, 5, 5, 5, 0, 5});
+  CHECK(windows("olmo2") == std::vector<uint32_t>{5, 5, 5, 0, 5, 5, 5});
   CHECK(windows("qwen2") == std::vector<uint32_t>{0, 0, 0, 0, 0, 0, 0});
 }
 
