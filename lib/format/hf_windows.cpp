@@ -77,7 +77,7 @@ std::optional<Layers> stated_layers(const HfFields& config, uint32_t n_layers) {
   return layers;
 }
 
-// Families whose class asks no layer: what the fields say otherwise is refused.
+// Fields that the family's class does not ask: what they say otherwise is refused.
 void refuse_other_layers(const HfFields& config, const HfFamily& family, const Layers& layers) {
   const auto n_layers = static_cast<uint32_t>(layers.size());
   if (const auto stated = stated_layers(config, n_layers); stated && *stated != layers)
@@ -141,7 +141,7 @@ bool read_hf_windows(const HfFields& config, const HfFamily& family, uint32_t n_
                   is_used ? "missing" : "off (use_sliding_window is false)");
     layers.assign(n_layers, false);
   }
-  if (!by_layer_types) refuse_other_layers(config, family, layers);
+  if (!stated && family.windows != WindowedLayers::pattern) refuse_other_layers(config, family, layers);
   const bool is_assumed = layers == assumed_layers(family.windows, n_layers);
   if (window != 0 && (has_any(layers) || !is_assumed))
     metadata.set(prefix + "attention.sliding_window", window);

@@ -100,6 +100,9 @@ TEST_CASE("layers that no model of the type has are refused by name") {
         std::string::npos);
   CHECK(refusal(with(base_config("mistral"), "sliding_window_pattern", 2)).find("sliding_window_pattern") !=
         std::string::npos);
+  CHECK(refusal(with(base_config("gemma2"), "sliding_window_pattern", 4)).find("sliding_window_pattern") !=
+        std::string::npos);
+  CHECK(refusal(with(base_config("gemma2"), "sliding_window_pattern", 2)) == "");
   CHECK(refusal(with(base_config("llama"), "use_sliding_window", true)).find("use_sliding_window") !=
         std::string::npos);
   CHECK(refusal(with(base_config("qwen3"), "layer_types", Json(std::vector(6, s)))).find("sliding_window") !=
