@@ -56,7 +56,6 @@ struct NeutralRow {
 };
 constexpr NeutralRow kNeutral[] = {
     {"use_bidirectional_attention", "[]"},
-    {"is_causal", "[true]"},
     {"no_rope_layers", "[]"},
     {"no_rope_layer_interval", "[]"},
     {"attn_temperature_tuning", "[]"},
@@ -133,8 +132,11 @@ void refuse_unsupported(const HfFields& config, const Json& json, const HfFamily
       throw Error(Errc::corrupt_file, "{} is {}, which is not supported for {}", row.field,
                   printable(dump_json(*value), 64), family.model_type);
   }
-  if (family.names == kBert && config.boolean("is_decoder").value_or(false))
+  const bool is_encoder = family.names == kBert;
+  if (is_encoder && config.boolean("is_decoder").value_or(false))
     throw Error(Errc::corrupt_file, "is_decoder is true, which is not supported for {}", family.model_type);
+  if (!is_encoder && !config.boolean("is_causal").value_or(true))
+    throw Error(Errc::corrupt_file, "is_causal is false, which is not supported for {}", family.model_type);
   refuse_unknown_attention(json);
 }
 

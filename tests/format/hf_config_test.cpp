@@ -215,7 +215,8 @@ TEST_CASE("what can't be read rightly is refused by name") {
        {"use_bidirectional_attention", "attn_temperature_tuning", "no_rope_layers", "attention_chunk_size",
         "clip_qkv", "rope_interleaved", "rotary_pct", "attention_sink_tokens", "block_window_size"})
     CHECK(with(field, 4).starts_with(std::string(field) + " is 4, which is not supported"));
-  CHECK(with("is_causal", false).find("is_causal") == std::string::npos);  // false says nothing
+  CHECK(with("is_causal", false).starts_with("is_causal is false"));
+  CHECK(with("is_causal", true) == "");
   // Those that change nothing.
   for (const char* field : {"attention_dropout", "attn_pdrop", "_attn_implementation", "use_flash_attn",
                             "attention_probs_dropout_prob", "output_attentions"})
