@@ -127,6 +127,13 @@ MetadataValue plain_value(std::string_view key, const MetadataValue& value, std:
   return value;
 }
 
+// How many kinds of segment there are: said beside the tokenizer, as loaders of BERT want it.
+void add_token_type_count(const ModelFile& model, Metadata& metadata) {
+  constexpr const char* kKey = "tokenizer.ggml.token_type_count";
+  if (const Tensor* types = model.find("token_types.weight"); types && !metadata.find(kKey))
+    metadata.set(kKey, static_cast<uint32_t>(types->n_rows()));
+}
+
 // The width of the feed-forward, where a file leaves it to its tensors.
 void add_feed_forward_length(const ModelFile& model, const std::string& prefix, Metadata& metadata) {
   const std::string key = prefix + "feed_forward_length";
@@ -148,6 +155,7 @@ Metadata plain_metadata(const ModelFile& model) {
     if (entry.key.starts_with("split.") || entry.key == "general.alignment") continue;
     metadata.add(entry.key, plain_value(entry.key, entry.value, dotted, metadata));
   }
+  add_token_type_count(model, metadata);
   if (!prefix.empty()) add_feed_forward_length(model, dotted, metadata);
   return metadata;
 }

@@ -1,6 +1,6 @@
 // All that a model file says of itself beside its weights, whatever it was read from: hyper-parameters,
 // tokenizer, chat templates, settings for generation, as GGUF's keys. Who writes a model writes this, so that
-// the file can be used as its source can. Tested by tests/text/describe_model_test.cpp.
+// the file can be used as its source can. Tested by tests/cli/written_model_test.cpp.
 #pragma once
 
 #include "format/model_file.h"

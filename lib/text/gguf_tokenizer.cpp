@@ -210,8 +210,11 @@ class Writer {
         parts_.after.size() == 1 ? std::optional(parts_.after[0]) : std::nullopt;
     const bool adds_bos = first && (!special.bos || special.bos == first);
     if (adds_bos) write_id("bos", first);
-    const bool adds_eos = last && (!special.eos || special.eos == last);
-    const bool adds_separator = last && !adds_eos && (!special.separator || special.separator == last);
+    const bool is_separator = special.eos
+                                  ? special.eos != last && special.separator == last
+                                  : special.separator == last || parts_.kind == SubwordKind::word_pieces;
+    const bool adds_separator = last && is_separator;
+    const bool adds_eos = last && !is_separator && (!special.eos || special.eos == last);
     if (adds_eos) write_id("eos", last);
     if (adds_separator) write_id("seperator", last);
     metadata_.set(key("add_bos_token"), adds_bos);

@@ -29,6 +29,7 @@ TEST_CASE("numbers are written in the type that their key has, and the file's ow
   given.set("llama.attention.head_count", given.keep_array(ValueType::u64, std::as_bytes(std::span(heads))));
   format::Tensor down{"blk.0.ffn_down.weight", tensor::Format::F32, {96, 64}, {}};
   model.tensors.push_back(down);
+  model.tensors.push_back({"token_types.weight", tensor::Format::F32, {64, 2}, {}});
   model.index_tensors();
 
   const format::Metadata plain = format::plain_metadata(model);
@@ -50,6 +51,7 @@ TEST_CASE("numbers are written in the type that their key has, and the file's ow
   CHECK(is("tokenizer.ggml.bos_token_id", uint32_t{1}));
   CHECK(is("other.count", uint64_t{7}));
   CHECK(is("llama.feed_forward_length", uint32_t{96}));
+  CHECK(is("tokenizer.ggml.token_type_count", uint32_t{2}));
   const auto* words = plain.array("llama.attention.head_count", ValueType::i32);
   REQUIRE(words);
   CHECK(words->integer(1) == 8);

@@ -318,6 +318,8 @@ TEST_CASE("WordPiece and Unigram read alike") {
   for (const bool lower : {true, false}) {
     const Written written({{"tokenizer.json", word_pieces(lower).dump()}}, 0);
     CHECK(written.text("tokenizer.ggml.model") == "bert");
+    CHECK(written.file.metadata.integer("tokenizer.ggml.seperator_token_id") == 3);
+    CHECK_FALSE(written.file.metadata.find("tokenizer.ggml.eos_token_id"));
     CHECK(written.file.metadata.boolean("tokenizer.ggml.normalizer.lowercase") == lower);
     CHECK_FALSE(written.is_embedded());
     check_alike(written);
