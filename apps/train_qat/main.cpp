@@ -44,7 +44,11 @@ train::Subject new_subject(const Options& options, const cli::CommonOptions& com
   if (options.tokenizer == "train") {
     train::add_trained_tokenizer(shape, train::read_plain_text(options.run.data));
   } else {
-    train::copy_tokenizer(shape, *format::open_model_file(cli::resolve_model(options.tokenizer, common)));
+    const auto donor = format::open_model_file(cli::resolve_model(options.tokenizer, common));
+    format::ModelFile described;
+    described.source = donor->source;
+    described.metadata = describe(*donor, common);
+    train::copy_tokenizer(shape, described);
   }
   if (!options.chat_template.empty())
     train::set_chat_template(shape, read_file(options.chat_template, limits::kTemplateBytes));

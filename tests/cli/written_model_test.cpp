@@ -69,6 +69,21 @@ TEST_CASE("training from a folder writes a file that chats") {
   CHECK(answer(output)["prompt"] == answer(model)["prompt"]);
 }
 
+TEST_CASE("a new model takes over the tokenizer of a folder") {
+  const TemporaryFolder folder;
+  const std::string model = folder / "model", output = folder / "out.gguf", data = folder / "data.txt";
+  ruvllm::test::write_small_folder(model);
+  ruvllm::write_file_atomically(data, std::string("the cat sat on the mat. the end.\n"));
+  ruvllm::write_file_atomically(
+      folder / "shape.json", std::string(R"({"block_count": 1, "embedding_length": 64, "context_length": 64,
+      "feed_forward_length": 96, "attention.head_count": 4, "attention.layer_norm_rms_epsilon": 1e-5})"));
+  const Finished finished = run({"train-qat", "--from-scratch", folder / "shape.json", "--tokenizer", model,
+                                 "--data", data, "--target", "Q8_0", "--out", output, "--epochs", "1"});
+  CAPTURE(finished.err);
+  REQUIRE(finished.exit_code == 0);
+  CHECK(answer(output)["prompt"] == answer(model)["prompt"]);
+}
+
 TEST_CASE("a folder without a tokenizer is quantised, with a word that its file reads no text") {
   const TemporaryFolder folder;
   const std::string model = folder / "model", output = folder / "out.gguf";
