@@ -9,6 +9,8 @@
 #include "cli/model_options.h"
 #include "cli/progress.h"
 #include "engine/calibrate.h"
+#include "engine/written_model.h"
+#include "format/split_file.h"
 #include "options.h"
 #include "quant/budget.h"
 #include "quant/incoherence.h"
@@ -16,6 +18,7 @@
 #include "quant/quantize_model.h"
 #include "report.h"
 #include "solvers.h"
+#include "text/describe_model.h"
 
 #include <algorithm>
 #include <chrono>
@@ -36,15 +39,25 @@ uint64_t parse_size(std::string_view option, const std::string& text) {
   return *n_bytes;
 }
 
-/// "dir/model-F16.gguf" becomes "dir/model-Q4_K_M.gguf"; a folder "dir/model", "dir/model-Q4_K_M.gguf".
+/// "dir/model-F16.gguf" becomes "dir/model-Q4_K_M.gguf", and so does a shard of it; a folder "dir/model",
+/// "dir/model-Q4_K_M.gguf".
 std::filesystem::path default_output(const std::filesystem::path& input, std::string_view type) {
   const bool ends_with_slash = input.filename().empty();
   const std::filesystem::path path = ends_with_slash ? input.parent_path() : input;
   std::string stem = path.filename().string();
+  if (const auto shard = format::parse_split_name(stem)) stem = shard->stem;
   if (stem.ends_with(".gguf")) stem.resize(stem.size() - 5);
   for (const std::string_view suffix : {"-F32", "-F16", "-BF16", "-f32", "-f16", "-bf16"})
     if (stem.ends_with(suffix)) stem.resize(stem.size() - suffix.size());
   return path.parent_path() / fmt::format("{}-{}.gguf", stem, type);
+}
+
+/// Other programs take the type where the output stands here.
+void refuse_type_as_output(const std::string& output) {
+  const auto same_name = [&](const quant::Mix& mix) { return to_lower(mix.name) == to_lower(output); };
+  if (std::ranges::any_of(quant::all_mixes(), same_name))
+    throw Error(Errc::usage, "OUTPUT {} is the name of a type; give --type {}, or ./{} for a file", output,
+                output, output);
 }
 
 quant::Recipe make_recipe(const Options& options) {
@@ -147,7 +160,7 @@ struct Job {
 };
 
 Job make_job(const Options& options, const cli::CommonOptions& common, const format::ModelFile& source,
-             const Guide& guide, ThreadPool& pool) {
+             const format::Metadata& metadata, const Guide& guide, ThreadPool& pool) {
   quant::Recipe recipe = make_recipe(options);
   recipe.guided = !guide.importance.empty();
   const uint64_t max_file_bytes =
@@ -155,14 +168,16 @@ Job make_job(const Options& options, const cli::CommonOptions& common, const for
   const auto job_for = [&](std::vector<quant::Choice> choices, uint32_t file_type) -> Job {
     quant::Folding folding = make_folding(options, common, source, choices, guide, pool);
     quant::PlanOptions how = {file_type, options.allow_requantize, max_file_bytes};
+    how.metadata = &metadata;
     how.own = make_own_formats(options, common, source, choices, folding, guide, pool);
     return {quant::plan_model(source, std::move(choices), how, guide.importance, guide.provenance),
             std::move(folding)};
   };
   if (!options.has_target()) return job_for(quant::choose_formats(source, recipe), recipe.mix->file_type);
-  const quant::Plan plan = quant::plan_model(
-      source, quant::choose_formats(source, recipe),
-      {recipe.mix->file_type, options.allow_requantize, max_file_bytes}, guide.importance, guide.provenance);
+  quant::PlanOptions how = {recipe.mix->file_type, options.allow_requantize, max_file_bytes};
+  how.metadata = &metadata;
+  const quant::Plan plan = quant::plan_model(source, quant::choose_formats(source, recipe), how,
+                                             guide.importance, guide.provenance);
   cli::Progress progress(common, "measuring", cli::ProgressUnit::items);
   const uint64_t budget = tensor_budget(options, source, plan);
   return job_for(quant::choose_formats_for_size(source, recipe, guide.importance, budget, pool,
@@ -227,12 +242,15 @@ int run(const Options& options, const cli::CommonOptions& common) {
     throw Error(Errc::usage, "--method gptq needs a text to learn from; give --calibrate TEXT");
   if (options.method == "awq" && options.calibrate.empty() && options.imatrix.empty())
     throw Error(Errc::usage, "--method awq needs importance; give --calibrate TEXT or --imatrix FILE");
+  refuse_type_as_output(options.output);
   const auto start = std::chrono::steady_clock::now();
   const std::filesystem::path input = cli::resolve_model(options.input, common);
   const std::shared_ptr<const format::ModelFile> source = format::open_model_file(input);
+  const text::ModelDescription description = text::describe_model(*source);
+  for (const std::string& note : description.notes) cli::warn(common, printable(note));
   const Guide guide = read_guide(options, common);
   ThreadPool pool(common.threads);
-  const Job job = make_job(options, common, *source, guide, pool);
+  const Job job = make_job(options, common, *source, description.metadata, guide, pool);
   const quant::Plan& plan = job.plan;
   const double bits = plan.bits_per_weight();
   if (guide.importance.empty() && bits < 3.5)
@@ -250,6 +268,7 @@ int run(const Options& options, const cli::CommonOptions& common) {
     for (size_t i = 0; i < plan.tensors.size(); ++i) report.add_tensor(i, std::nullopt);
   } else {
     write(options, common, job, guide, output, pool, report);
+    engine::check_written_model(source.get(), plan.paths(output).front());
     if (!options.verify_text.empty())
       report.add_comparison(compare(options, common, plan.paths(output).front()));
   }

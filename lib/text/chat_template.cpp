@@ -31,20 +31,26 @@ std::tm local_time() {
   return local;
 }
 
-/// The texts of a model's templates; empty where it has none.
-struct Sources {
-  std::string chat;
-  std::string tool_use;
-};
+// Templates by name; the usual one is "default".
+using NamedSources = std::vector<std::pair<std::string, std::string>>;
+
+void set_source(NamedSources& sources, std::string name, std::string source) {
+  if (source.empty()) return;
+  const auto there = std::ranges::find(sources, name, &std::pair<std::string, std::string>::first);
+  if (there != sources.end())
+    there->second = std::move(source);
+  else
+    sources.emplace_back(std::move(name), std::move(source));
+}
 
 // Of tokenizer_config.json: a text, or a list of {"name", "template"}.
-Sources read_config_sources(const std::filesystem::path& path) {
+NamedSources read_config_sources(const std::filesystem::path& path) {
   const Json config = parse_json(read_file(path, limits::kJsonFileBytes), path.string());
-  Sources sources;
+  NamedSources sources;
   const auto entry = config.is_object() ? config.find("chat_template") : config.end();
   if (!config.is_object() || entry == config.end() || entry->is_null()) return sources;
   if (entry->is_string()) {
-    sources.chat = entry->get<std::string>();
+    set_source(sources, "default", entry->get<std::string>());
     return sources;
   }
   if (!entry->is_array())
@@ -54,24 +60,33 @@ Sources read_config_sources(const std::filesystem::path& path) {
       const auto found = named.is_object() ? named.find(key) : named.end();
       return named.is_object() && found != named.end() && found->is_string() ? found->get<std::string>() : "";
     };
-    if (text("name") == "default") sources.chat = text("template");
-    if (text("name") == "tool_use") sources.tool_use = text("template");
+    if (!text("name").empty()) set_source(sources, text("name"), text("template"));
   }
   return sources;
 }
 
-Sources find_sources(const format::ModelFile& model) {
-  Sources sources;
-  sources.chat = model.metadata.string("tokenizer.chat_template").value_or("");
-  sources.tool_use = model.metadata.string("tokenizer.chat_template.tool_use").value_or("");
-  const std::filesystem::path folder = model.source;
-  if (!sources.chat.empty() || !std::filesystem::is_directory(folder)) return sources;
-  if (std::filesystem::exists(folder / "chat_template.jinja")) {
-    sources.chat = read_file(folder / "chat_template.jinja", limits::kTemplateBytes);
-    return sources;
-  }
-  const std::filesystem::path config = folder / "tokenizer_config.json";
-  return std::filesystem::exists(config) ? read_config_sources(config) : sources;
+// Files of their own win over what tokenizer_config.json holds.
+NamedSources read_folder_sources(const std::filesystem::path& folder) {
+  NamedSources sources;
+  if (const auto config = folder / "tokenizer_config.json"; std::filesystem::exists(config))
+    sources = read_config_sources(config);
+  if (const auto path = folder / "chat_template.jinja"; std::filesystem::exists(path))
+    set_source(sources, "default", read_file(path, limits::kTemplateBytes));
+  const auto more = folder / "additional_chat_templates";
+  if (!std::filesystem::is_directory(more)) return sources;
+  std::vector<std::filesystem::path> paths;
+  for (const auto& file : std::filesystem::directory_iterator(more))
+    if (file.is_regular_file() && file.path().extension() == ".jinja") paths.push_back(file.path());
+  std::ranges::sort(paths);
+  for (const std::filesystem::path& path : paths)
+    set_source(sources, path.stem().string(), read_file(path, limits::kTemplateBytes));
+  return sources;
+}
+
+// Whether a vocabulary is SentencePiece's of Llama's kind: the key says so, or tokens for bytes do.
+bool is_sentencepiece(const format::ModelFile& model, const Tokenizer& tokenizer) {
+  return model.folder.empty() ? model.metadata.string("tokenizer.ggml.model") == "llama"
+                              : tokenizer.find("<0x0A>").has_value();
 }
 
 // The format that a vocabulary tells. Without any marker, for models that call themselves chat or instruct:
@@ -82,7 +97,7 @@ const ChatFormat* guess_format(const format::ModelFile& model, const Tokenizer& 
   const std::string model_name = to_lower(model.metadata.string("general.name").value_or(""));
   if (model_name.find("chat") == std::string::npos && model_name.find("instruct") == std::string::npos)
     return nullptr;
-  const bool is_old = model.metadata.string("tokenizer.ggml.model") == "llama";
+  const bool is_old = is_sentencepiece(model, tokenizer);
   const std::string_view name = is_old ? "llama2" : "chatml";
   return &*std::find_if(kFormats.begin(), kFormats.end(),
                         [&](const ChatFormat& format) { return format.name == name; });
@@ -162,10 +177,29 @@ ChatCapabilities ChatTemplate::probe() const {
   return found;
 }
 
+std::vector<std::pair<std::string, std::string>> chat_template_sources(const format::ModelFile& model) {
+  constexpr std::string_view kKey = "tokenizer.chat_template", kDotted = "tokenizer.chat_template.";
+  NamedSources sources;
+  for (const format::Metadata::Entry& entry : model.metadata.entries()) {
+    const bool is_named = entry.key.starts_with(kDotted);
+    if (entry.key != kKey && !is_named) continue;
+    set_source(sources, is_named ? entry.key.substr(kDotted.size()) : "default",
+               std::string(*model.metadata.string(entry.key)));
+  }
+  const bool has_default =
+      std::ranges::any_of(sources, [](const auto& source) { return source.first == "default"; });
+  return has_default || model.folder.empty() ? sources : read_folder_sources(model.folder);
+}
+
 std::optional<ChatTemplate> load_chat_template(const format::ModelFile& model, const Tokenizer& tokenizer) {
-  const Sources sources = find_sources(model);
-  if (!sources.chat.empty())
-    return ChatTemplate(sources.chat, "chat template", tokenizer_variables(tokenizer), sources.tool_use);
+  const NamedSources sources = chat_template_sources(model);
+  const auto find = [&](std::string_view name) -> std::string_view {
+    for (const auto& [known, source] : sources)
+      if (known == name) return source;
+    return {};
+  };
+  if (const std::string_view chat = find("default"); !chat.empty())
+    return ChatTemplate(chat, "chat template", tokenizer_variables(tokenizer), find("tool_use"));
   const ChatFormat* format = guess_format(model, tokenizer);
   if (!format) return std::nullopt;
   ChatTemplate chat_template(format->source, fmt::format("built-in chat format {}", format->name),

@@ -16,6 +16,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 namespace ruvllm::text {
@@ -71,6 +72,11 @@ class ChatTemplate {
   ChatCapabilities capabilities_;
   std::string warning_;
 };
+
+/// The texts of a model's templates by name ("default", "tool_use", "rag", ...): of its metadata
+/// (tokenizer.chat_template and tokenizer.chat_template.NAME), or of its folder (chat_template.jinja,
+/// additional_chat_templates/NAME.jinja, tokenizer_config.json).
+std::vector<std::pair<std::string, std::string>> chat_template_sources(const format::ModelFile& model);
 
 /// The template of a model: of its metadata (tokenizer.chat_template and .tool_use), of its folder
 /// (chat_template.jinja, tokenizer_config.json), or the built-in format that its vocabulary tells, or its

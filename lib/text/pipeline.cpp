@@ -141,8 +141,11 @@ std::string unescape_spaces(std::string_view text) {
 
 void add_sentencepiece_parts(const SentencePieceSettings& settings, Pipeline& pipeline) {
   const std::string sign(settings.escape_spaces ? kSpaceSign : " ");
-  if (!settings.charsmap.empty())
+  if (!settings.charsmap.empty()) {
     pipeline.normalisers.push_back(precompiled_charsmap(settings.charsmap, settings.charsmap_source));
+    pipeline.charsmap.assign(reinterpret_cast<const char*>(settings.charsmap.data()),
+                             settings.charsmap.size());
+  }
   if (settings.remove_extra_spaces) pipeline.normalisers.push_back(collapse_spaces());
   if (settings.escape_spaces) pipeline.normalisers.push_back(replace_text(" ", sign));
   if (settings.add_space_prefix) pipeline.normalisers.push_back(prepend(sign));

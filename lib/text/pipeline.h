@@ -20,8 +20,18 @@
 
 namespace ruvllm::text {
 
+/// How words are cut into tokens (subwords.h).
+enum class SubwordKind {
+  scored_pairs,     ///< SentencePiece's BPE: neighbours join by the scores of tokens
+  character_pairs,  ///< by a list of merges, tokens spelled in plain text
+  byte_pairs,       ///< the same, spelled in GPT-2's byte alphabet
+  unigram,
+  word_pieces,
+};
+
 /// The parts of a tokenizer.
 struct Pipeline {
+  SubwordKind kind = SubwordKind::scored_pairs;
   std::shared_ptr<const Vocab> vocab;
   std::vector<AddedTokenRule> added_tokens;
   std::vector<Normaliser> normalisers;
@@ -33,6 +43,7 @@ struct Pipeline {
   bool strips_first_space = false;  ///< decode() drops one space in front: encode() put it there
   bool cleans_up_spaces = false;  ///< decode() puts English spacing right: words came apart from punctuation
   std::string warning;            ///< what had to be assumed
+  std::string charsmap;  ///< the table of a precompiled normaliser, for writers; empty: there is none
 };
 
 std::shared_ptr<const Tokenizer> make_pipeline_tokenizer(Pipeline pipeline);

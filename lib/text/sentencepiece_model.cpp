@@ -210,6 +210,10 @@ Vocab build_vocab(const Model& model, const TokenizerConfig& config) {
 
 std::shared_ptr<const Tokenizer> parse_sentencepiece_model(std::span<const std::byte> bytes,
                                                            const TokenizerConfig& config) {
+  return make_pipeline_tokenizer(read_sentencepiece_model(bytes, config));
+}
+
+Pipeline read_sentencepiece_model(std::span<const std::byte> bytes, const TokenizerConfig& config) {
   Model model = read_model(bytes);
   Pipeline pipeline;
   std::vector<AddedTokenRule> added = add_tokens(config, model.pieces);
@@ -227,8 +231,9 @@ std::shared_ptr<const Tokenizer> parse_sentencepiece_model(std::span<const std::
   if (!model.is_bpe && special.eos) pipeline.after.push_back(*special.eos);
   apply_framing_flags(config, pipeline);
   add_sentencepiece_parts(model.settings, pipeline);
+  pipeline.kind = model.is_bpe ? SubwordKind::scored_pairs : SubwordKind::unigram;
   pipeline.subwords = model.is_bpe ? make_spm(pipeline.vocab) : make_unigram(pipeline.vocab);
-  return make_pipeline_tokenizer(std::move(pipeline));
+  return pipeline;
 }
 
 }  // namespace ruvllm::text

@@ -6,6 +6,7 @@
 #include "base/limits.h"
 #include "base/utf8.h"
 #include "text/byte_alphabet.h"
+#include "text/gguf_tokenizer.h"
 #include "text/pipeline.h"
 #include "text/tokenizer_json.h"
 
@@ -83,16 +84,16 @@ SentencePieceSettings read_sentencepiece_settings(const Metadata& metadata) {
           .escape_spaces = metadata.boolean("tokenizer.ggml.escape_whitespaces").value_or(true)};
 }
 
-std::shared_ptr<const Tokenizer> read_spm(const Metadata& metadata) {
+Pipeline read_spm(const Metadata& metadata) {
   Pipeline pipeline = begin_pipeline(read_vocab(metadata));
   add_framing(metadata, {.bos = true}, pipeline);
   apply_phi3_stripping(metadata, pipeline);
   add_sentencepiece_parts(read_sentencepiece_settings(metadata), pipeline);
   pipeline.subwords = make_spm(pipeline.vocab);
-  return make_pipeline_tokenizer(std::move(pipeline));
+  return pipeline;
 }
 
-std::shared_ptr<const Tokenizer> read_unigram(const Metadata& metadata) {
+Pipeline read_unigram(const Metadata& metadata) {
   Vocab vocab = read_vocab(metadata);
   if (!vocab.special.eos) vocab.special.eos = vocab.find("</s>");
   if (!vocab.special.unknown) vocab.special.unknown = vocab.find("<unk>");
@@ -100,8 +101,9 @@ std::shared_ptr<const Tokenizer> read_unigram(const Metadata& metadata) {
   Pipeline pipeline = begin_pipeline(std::move(vocab));
   add_framing(metadata, {.eos = true}, pipeline);
   add_sentencepiece_parts(read_sentencepiece_settings(metadata), pipeline);
+  pipeline.kind = SubwordKind::unigram;
   pipeline.subwords = make_unigram(pipeline.vocab);
-  return make_pipeline_tokenizer(std::move(pipeline));
+  return pipeline;
 }
 
 // "left right": parts are split at the first space that is not the first character.
@@ -139,7 +141,7 @@ const PretokenizerRow& choose_pretokenizer(const Metadata& metadata, std::string
   return *find_pretokenizer("qwen2");
 }
 
-std::shared_ptr<const Tokenizer> read_bpe(const Metadata& metadata, bool is_gemma4) {
+Pipeline read_bpe(const Metadata& metadata, bool is_gemma4) {
   Pipeline pipeline = begin_pipeline(read_vocab(metadata));
   const PretokenizerRow& row =
       is_gemma4 ? *find_pretokenizer("gemma4") : choose_pretokenizer(metadata, pipeline.warning);
@@ -157,10 +159,10 @@ std::shared_ptr<const Tokenizer> read_bpe(const Metadata& metadata, bool is_gemm
   if (has(kPlainText)) pipeline.normalisers.push_back(replace_text(" ", std::string(kSpaceSign)));
   pipeline.bytes_of = has(kPlainText) ? unescape_spaces : from_byte_alphabet;
   pipeline.cutters.push_back(cut_by_pretokenizer(std::make_shared<const Pretokenizer>(row.patterns)));
+  pipeline.kind = settings.byte_level ? SubwordKind::byte_pairs : SubwordKind::character_pairs;
   pipeline.subwords = make_bpe(pipeline.vocab, settings);
-  if (!merges_warning.empty())
-    pipeline.warning += (pipeline.warning.empty() ? "" : "; ") + merges_warning;
-  return make_pipeline_tokenizer(std::move(pipeline));
+  if (!merges_warning.empty()) pipeline.warning += (pipeline.warning.empty() ? "" : "; ") + merges_warning;
+  return pipeline;
 }
 
 // Vocabularies of lower-case models hold no capital letter outside their control tokens.
@@ -173,32 +175,71 @@ bool is_cased(const Vocab& vocab) {
 }
 
 // GGUF spells words with ▁ in front and what goes on inside a word without "##".
-std::shared_ptr<const Tokenizer> read_wordpiece(const Metadata& metadata) {
+Pipeline read_wordpiece(const Metadata& metadata) {
   Vocab vocab = read_vocab(metadata);
   SpecialTokens& special = vocab.special;
   if (!special.bos) special.bos = special.classifier ? special.classifier : vocab.find("[CLS]");
   if (!special.separator) special.separator = vocab.find("[SEP]");
   if (!special.unknown) special.unknown = vocab.find("[UNK]");
-  const bool lower = !is_cased(vocab);
+  const bool looks_lower = !is_cased(vocab);
+  const bool lower = metadata.boolean("tokenizer.ggml.normalizer.lowercase").value_or(looks_lower);
+  const bool strips = metadata.boolean("tokenizer.ggml.normalizer.strip_accents").value_or(lower);
   Pipeline pipeline = begin_pipeline(std::move(vocab));
   add_framing(metadata, {.bos = true, .separator = true}, pipeline);
-  pipeline.normalisers.push_back(bert_normaliser({.strip_accents = lower, .lower_case = lower}));
+  pipeline.normalisers.push_back(bert_normaliser({.strip_accents = strips, .lower_case = lower}));
   pipeline.cutters = bert_cutters();
+  pipeline.kind = SubwordKind::word_pieces;
   pipeline.subwords = make_wordpiece(
       pipeline.vocab,
       {.first_prefix = std::string(kSpaceSign), .continuing_prefix = "", .most_characters = 100});
   pipeline.bytes_of = unescape_spaces;
   pipeline.strips_first_space = true;
   pipeline.cleans_up_spaces = true;
-  return make_pipeline_tokenizer(std::move(pipeline));
+  return pipeline;
+}
+
+// What stands beside a tokenizer.json that lies in metadata, from the keys around it.
+TokenizerConfig config_of_keys(const Metadata& metadata) {
+  TokenizerConfig config;
+  const format::MetadataArray* tokens = metadata.array("tokenizer.ggml.tokens", format::ValueType::string);
+  const uint64_t n_tokens = tokens ? tokens->n_elements : 0;
+  constexpr std::pair<const char*, const char*> kRoles[] = {
+      {"bos_token", "bos"},     {"eos_token", "eos"},   {"unk_token", "unknown"}, {"sep_token", "seperator"},
+      {"pad_token", "padding"}, {"mask_token", "mask"}, {"cls_token", "cls"}};
+  const auto id_of = [&](std::string_view name) {
+    const auto id = metadata.integer(fmt::format("tokenizer.ggml.{}_token_id", name));
+    return id && *id >= 0 && std::cmp_less(*id, n_tokens) ? id : std::nullopt;
+  };
+  for (const auto& [role, name] : kRoles)
+    if (const auto id = id_of(name)) config.config[role] = tokens->strings[static_cast<size_t>(*id)];
+  for (const char* name : {"eos", "eot", "eom"})
+    if (const auto id = id_of(name)) config.end_ids.push_back(*id);
+  for (const char* flag : {"add_bos_token", "add_eos_token"})
+    if (const auto value = metadata.boolean(fmt::format("tokenizer.ggml.{}", flag)))
+      config.config[flag] = *value;
+  return config;
+}
+
+// A tokenizer.json within metadata is the tokenizer itself; the keys around it only come near. Where it
+// can't be read, they must do.
+std::shared_ptr<const Tokenizer> read_embedded(const Metadata& metadata, std::string_view json) {
+  try {
+    if (json.size() > limits::kJsonFileBytes)
+      throw Error(Errc::corrupt_file, "{} bytes, expected at most {}", json.size(), limits::kJsonFileBytes);
+    return parse_tokenizer_json(json, config_of_keys(metadata));
+  } catch (const Error& error) {
+    if (error.code() != Errc::corrupt_file || !metadata.find("tokenizer.ggml.model")) throw;
+    Pipeline pipeline = read_gguf_tokenizer(metadata);
+    pipeline.warning = fmt::format("{} can't be read ({}): text is cut by tokenizer.ggml.* in its place",
+                                   kHuggingFaceJsonKey, error.what());
+    return make_pipeline_tokenizer(std::move(pipeline));
+  }
 }
 
 }  // namespace
 
-std::shared_ptr<const Tokenizer> make_tokenizer(const format::ModelFile& model) {
-  const Metadata& metadata = model.metadata;
+Pipeline read_gguf_tokenizer(const Metadata& metadata) {
   const std::optional<std::string_view> kind = metadata.string("tokenizer.ggml.model");
-  if (!model.folder.empty()) return make_tokenizer_of_folder(model.folder);
   if (!kind) throw Error(Errc::corrupt_file, "tokenizer.ggml.model is missing");
   if (*kind == "llama") return read_spm(metadata);
   if (*kind == "gpt2") return read_bpe(metadata, false);
@@ -207,6 +248,13 @@ std::shared_ptr<const Tokenizer> make_tokenizer(const format::ModelFile& model) 
   if (*kind == "bert") return read_wordpiece(metadata);
   throw Error(Errc::corrupt_file, "tokenizer.ggml.model is \"{}\", expected llama, gpt2, gemma4, t5 or bert",
               printable(*kind, 40));
+}
+
+std::shared_ptr<const Tokenizer> make_tokenizer(const format::ModelFile& model) {
+  if (!model.folder.empty()) return make_tokenizer_of_folder(model.folder);
+  if (const auto json = model.metadata.string(kHuggingFaceJsonKey))
+    return read_embedded(model.metadata, *json);
+  return make_pipeline_tokenizer(read_gguf_tokenizer(model.metadata));
 }
 
 }  // namespace ruvllm::text

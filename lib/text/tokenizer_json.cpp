@@ -177,7 +177,10 @@ Vocab build_vocab(const JsonView& model, const std::string& kind, TokenList& lis
 }  // namespace
 
 std::shared_ptr<const Tokenizer> parse_tokenizer_json(std::string_view text, const TokenizerConfig& config) {
-  const Json document = parse_json(text, kName);
+  return make_pipeline_tokenizer(read_tokenizer_json(parse_json(text, kName), config));
+}
+
+Pipeline read_tokenizer_json(const Json& document, const TokenizerConfig& config) {
   const JsonView root(document, std::string(kName));
   const JsonView model = root.at("model");
   const std::string kind = model_kind(model);
@@ -196,17 +199,20 @@ std::shared_ptr<const Tokenizer> parse_tokenizer_json(std::string_view text, con
   apply_framing_flags(config, pipeline);
 
   if (kind == "BPE") {
+    pipeline.kind = byte_level ? SubwordKind::byte_pairs : SubwordKind::character_pairs;
     pipeline.subwords = read_bpe(model, byte_level, pipeline);
   } else if (kind == "Unigram") {
+    pipeline.kind = SubwordKind::unigram;
     pipeline.subwords = make_unigram(pipeline.vocab);
   } else {
     const auto most = model.find("max_input_chars_per_word");
+    pipeline.kind = SubwordKind::word_pieces;
     pipeline.subwords = make_wordpiece(
         pipeline.vocab, {.first_prefix = "",
                          .continuing_prefix = model.text("continuing_subword_prefix", "##"),
                          .most_characters = most ? static_cast<size_t>(most->count(1 << 20)) : 100});
   }
-  return make_pipeline_tokenizer(std::move(pipeline));
+  return pipeline;
 }
 
 std::shared_ptr<const Tokenizer> make_tokenizer_of_folder(const std::filesystem::path& folder) {

@@ -4,6 +4,7 @@
 #pragma once
 
 #include "base/json.h"
+#include "text/pipeline.h"
 #include "text/tokenizer.h"
 
 #include <filesystem>
@@ -23,10 +24,14 @@ struct TokenizerConfig {
 
 /// Throws corrupt_file naming the place in the document.
 std::shared_ptr<const Tokenizer> parse_tokenizer_json(std::string_view text, const TokenizerConfig& config);
+/// The same as parts; nothing in them points into the document.
+Pipeline read_tokenizer_json(const Json& document, const TokenizerConfig& config);
 
 /// SentencePiece's ModelProto. Throws corrupt_file.
 std::shared_ptr<const Tokenizer> parse_sentencepiece_model(std::span<const std::byte> bytes,
                                                            const TokenizerConfig& config);
+/// The same as parts; nothing in them points into `bytes`.
+Pipeline read_sentencepiece_model(std::span<const std::byte> bytes, const TokenizerConfig& config);
 
 /// The tokenizer of a folder: tokenizer.json if there, else tokenizer.model. Throws not_found where there is
 /// neither.

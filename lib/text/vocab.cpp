@@ -153,8 +153,10 @@ Vocab read_vocab(const format::Metadata& metadata) {
   Vocab vocab(n_tokens);
   for (uint64_t i = 0; i < n_tokens; ++i) {
     const TokenKind kind = kinds ? kind_of(kinds->integer(i)) : TokenKind::normal;
-    const TokenId id =
-        vocab.add(tokens->strings[i], scores ? static_cast<float>(scores->number(i)) : 0.0f, kind);
+    // Rows that stand for no token have a name in files, and none here.
+    const bool is_padding = kind == TokenKind::unused && tokens->strings[i] == fmt::format("[PAD{}]", i);
+    const TokenId id = vocab.add(is_padding ? std::string_view() : tokens->strings[i],
+                                 scores ? static_cast<float>(scores->number(i)) : 0.0f, kind);
     if (kind == TokenKind::byte && !parse_byte_spelling(tokens->strings[i]))
       throw Error(Errc::corrupt_file,
                   "{}: token {} is of kind byte but reads \"{}\", expected <0x00> to <0xFF>", kTokensKey, id,
