@@ -1,9 +1,9 @@
 #include "perplexity.h"
 
 #include "base/error.h"
-#include "base/file.h"
 #include "base/json.h"
 #include "base/limits.h"
+#include "base/text_file.h"
 #include "cli/console.h"
 #include "cli/load_model.h"
 #include "cli/model_options.h"
@@ -80,7 +80,7 @@ void add_perplexity_options(CLI::App& command, PerplexityOptions& options) {
 
 int run_perplexity(const std::string& model, const PerplexityOptions& options,
                    const cli::CommonOptions& common) {
-  const std::string text = read_file(options.file, limits::kPromptBytes);
+  const std::string text = read_text_file(options.file, limits::kPromptBytes);
   const cli::LoadedModel loaded = cli::load_model(model, common, options.quantize_on_load);
   cli::Progress progress(common, "scoring", cli::ProgressUnit::items);
   engine::EvaluationOptions evaluation;
