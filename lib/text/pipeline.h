@@ -25,6 +25,7 @@ struct Pipeline {
   std::shared_ptr<const Vocab> vocab;
   std::vector<AddedTokenRule> added_tokens;
   std::vector<Normaliser> normalisers;
+  std::vector<size_t> prefixes;  ///< which of them put something in front, where no text stands before
   std::vector<Cutter> cutters;
   std::shared_ptr<const Subwords> subwords;
   std::vector<TokenId> before;  ///< special tokens in front of a text: BOS or [CLS]
@@ -33,6 +34,12 @@ struct Pipeline {
   bool strips_first_space = false;  ///< decode() drops one space in front: encode() put it there
   bool cleans_up_spaces = false;  ///< decode() puts English spacing right: words came apart from punctuation
   std::string warning;            ///< what had to be assumed
+
+  /// Adds a normaliser that puts `prefix` in front of a text.
+  void add_prefix(std::string prefix) {
+    prefixes.push_back(normalisers.size());
+    normalisers.push_back(prepend(std::move(prefix)));
+  }
 };
 
 std::shared_ptr<const Tokenizer> make_pipeline_tokenizer(Pipeline pipeline);

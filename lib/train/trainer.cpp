@@ -177,7 +177,7 @@ StepReport Trainer::step() {
   const std::vector<Batch>& epoch = batches_.epoch(report.epoch);
   const uint64_t first = step_ % steps_in_epoch_ * options_.accumulate;
   const uint64_t last = std::min<uint64_t>(first + options_.accumulate, epoch.size());
-  const Counts whole(std::span(epoch).subspan(first, last - first));
+  const Counts whole{std::span<const Batch>(epoch).subspan(first, last - first)};
   for (uint64_t i = first; i < last; ++i) {
     const Counts counts(epoch[i]);
     const Shares shares = {.targets = share(counts.targets, whole.targets),
