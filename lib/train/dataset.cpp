@@ -87,6 +87,10 @@ std::string read_plain_text(std::span<const std::filesystem::path> files) {
   return text;
 }
 
+std::string read_plain_text(const std::filesystem::path& file) {
+  return read_plain_text(std::span(&file, 1));
+}
+
 std::vector<Document> window_documents(std::string_view text, const text::Tokenizer& tokenizer,
                                        size_t context) {
   const auto tokens = tokenizer.encode(text, {.add_special = false, .parse_special = false});

@@ -43,8 +43,9 @@ std::vector<Document> window_documents(std::string_view text, const text::Tokeni
 std::vector<Document> hold_back(std::vector<Document>& documents, size_t sequence_tokens,
                                 uint64_t most_tokens);
 
-/// What those files say, without JSON and roles: the text to train a vocabulary on.
+/// What files say, without JSON and roles: the text to train a vocabulary on, or to measure a model on.
 std::string read_plain_text(std::span<const std::filesystem::path> files);
+std::string read_plain_text(const std::filesystem::path& file);
 
 /// Deals documents out in batches.
 class BatchMaker {
