@@ -94,9 +94,6 @@ struct ChatReader::Answer {
   const text::Prompt& asked;
   const text::Prompt& answered;
   Said said;
-
-  // What asking and answering have in common.
-  size_t n_common() const { return common_prefix(asked.text, answered.text); }
 };
 
 ChatReader::ChatReader(std::shared_ptr<const text::ChatTemplate> chat_template)
@@ -164,13 +161,15 @@ bool ChatReader::end_thought(const Answer& answer, ChatTurn& turn, DataNotes& no
 
 // The prompt ends in words that begin a thought, and past thoughts stand without them.
 bool ChatReader::begin_thought(const Answer& answer, ChatTurn& turn, DataNotes& notes) const {
-  const size_t n_common = answer.n_common();
-  if (prompt_end_.empty() || answer.asked.text.substr(n_common) != prompt_end_) return false;
+  const std::string_view asked = answer.asked.text;
+  if (prompt_end_.empty() || !asked.ends_with(prompt_end_)) return false;
+  const size_t begin = asked.size() - prompt_end_.size();
+  if (!answer.answered.text.starts_with(asked.substr(0, begin))) return false;
   if (answer.said.thought.empty()) {
     turn.answer.text += *thought_end_;
     ++notes.n_opened_thoughts;
   }
-  append(answer.answered, n_common, end_of(answer.answered, n_common), turn.answer);
+  append(answer.answered, begin, end_of(answer.answered, begin), turn.answer);
   return true;
 }
 

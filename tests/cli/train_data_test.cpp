@@ -164,3 +164,19 @@ TEST_CASE("a model that exists can be taught another chat template, one that ope
   trainee.write("wrong.jinja", "{% if %}");
   CHECK(trainee.train("rows.jsonl", {"--chat-template", trainee.path("wrong.jinja")}).exit_code == 5);
 }
+
+TEST_CASE("bench measures what rows say, as it measures the same text") {
+  const TemporaryFolder folder;
+  write_file_atomically(folder / "text.txt", "The cat sat on the mat.\nThe dog ran.\n");
+  write_file_atomically(folder / "rows.json",
+                        R"([{"text":"The cat sat on the mat."},{"text":"The dog ran."}])");
+  write_file_atomically(folder / "zeros.txt", "The\0cat"sv);
+  const auto perplexity = [&](const char* name) {
+    return test::run({"bench", "tiny", "--perplexity", folder / name, "--json"});
+  };
+  const Finished text = perplexity("text.txt"), rows = perplexity("rows.json");
+  REQUIRE(text.exit_code == 0);
+  REQUIRE(rows.exit_code == 0);
+  CHECK(parse_json(text.out, "text")["perplexity"] == parse_json(rows.out, "rows")["perplexity"]);
+  CHECK(perplexity("zeros.txt").exit_code == 5);
+}

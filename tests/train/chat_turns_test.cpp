@@ -93,6 +93,10 @@ TEST_CASE("words with which a prompt begins a thought are learned from, as a mar
   CHECK(read(words, kPlain).asked[0] == "[user]hi[end]\n[assistant]Let me see:");
   CHECK(read(words, kPlain).answers[0] == "[said]hello[end]");
   CHECK(read(words, kReasoned).answers[0] == "Hm.[said]hello[end]");
+  // An answer that begins with the same letter as those words.
+  CHECK(
+      read(words, R"([{"role":"user","content":"hi"},{"role":"assistant","content":"Last."}])").answers[0] ==
+      "[said]Last.[end]");
 }
 
 TEST_CASE("an answer behind the prompt's own last words is found where other words come first") {

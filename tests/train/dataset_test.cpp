@@ -242,7 +242,7 @@ TEST_CASE("by real templates, the tokens before each answer are those that a cha
     try {
       documents = reader.read({{"messages", conversation.messages}});
     } catch (const Error& error) {
-      MESSAGE(entry.path().filename().string() << ": " << error.what());
+      MESSAGE(entry.path().filename().string() << ": " << std::string(error.what()));
       ++n_refused;
       continue;
     }
@@ -263,5 +263,5 @@ TEST_CASE("by real templates, the tokens before each answer are those that a cha
     }
   }
   MESSAGE(n_refused << " of " << n_templates << " templates refuse the conversation");
-  CHECK(n_refused * 7 <= n_templates);
+  CHECK(n_refused * 9 <= n_templates);
 }
