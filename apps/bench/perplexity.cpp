@@ -1,7 +1,6 @@
 #include "perplexity.h"
 
 #include "base/error.h"
-#include "base/file.h"
 #include "base/json.h"
 #include "base/limits.h"
 #include "cli/console.h"
@@ -10,6 +9,7 @@
 #include "cli/progress.h"
 #include "cli/resolve_options.h"
 #include "engine/perplexity.h"
+#include "train/dataset.h"
 
 namespace ruvllm::bench {
 namespace {
@@ -80,7 +80,7 @@ void add_perplexity_options(CLI::App& command, PerplexityOptions& options) {
 
 int run_perplexity(const std::string& model, const PerplexityOptions& options,
                    const cli::CommonOptions& common) {
-  const std::string text = read_file(options.file, limits::kPromptBytes);
+  const std::string text = train::read_plain_text(options.file);
   const cli::LoadedModel loaded = cli::load_model(model, common, options.quantize_on_load);
   cli::Progress progress(common, "scoring", cli::ProgressUnit::items);
   engine::EvaluationOptions evaluation;

@@ -1,9 +1,9 @@
 // What lines that begin with '/' do: one table, one function each.
 #include "base/error.h"
-#include "base/file.h"
 #include "base/limits.h"
 #include "base/machine.h"
 #include "base/strings.h"
+#include "base/text_file.h"
 #include "base/utf8.h"
 #include "cli/help.h"
 #include "cli/load_model.h"
@@ -183,7 +183,7 @@ void Repl::load(const std::string& argument) {
 }
 
 void Repl::file(const std::string& argument) {
-  const std::string text = read_file(need(argument, "/file FILE"), limits::kPromptBytes);
+  const std::string text = read_text_file(need(argument, "/file FILE"), limits::kPromptBytes);
   attached_ += text + (text.ends_with('\n') ? "" : "\n");
   tell(fmt::format("{} will stand before what you say next.", format_bytes(text.size())));
 }

@@ -1,6 +1,5 @@
 // ruvllm quantize: a model into another format. Tested by tests/cli/quantize_test.cpp.
 #include "base/error.h"
-#include "base/limits.h"
 #include "base/strings.h"
 #include "base/utf8.h"
 #include "cli/app.h"
@@ -19,6 +18,7 @@
 #include "report.h"
 #include "solvers.h"
 #include "text/describe_model.h"
+#include "train/dataset.h"
 
 #include <algorithm>
 #include <chrono>
@@ -84,7 +84,7 @@ Guide make_guide(const format::ImatrixFile& file, const std::string& name) {
 }
 
 format::ImatrixFile calibrate(const Options& options, const cli::CommonOptions& common) {
-  const std::string text = read_file(options.calibrate, limits::kPromptBytes);
+  const std::string text = train::read_plain_text(options.calibrate);
   const cli::LoadedModel loaded = cli::load_model(options.input, common);
   cli::Progress progress(common, "calibrating", cli::ProgressUnit::items);
   engine::CalibrationOptions how;
@@ -208,7 +208,7 @@ void write(const Options& options, const cli::CommonOptions& common, const Job& 
   std::optional<cli::LoadedModel> model;
   std::optional<Solvers> solvers;
   if (options.method == "gptq") {
-    const std::string text = read_file(options.calibrate, limits::kPromptBytes);
+    const std::string text = train::read_plain_text(options.calibrate);
     model = cli::load_model(options.input, common);
     solvers.emplace(plan, *model, text, how.max_memory, common);
     how.method = fmt::format("gptq {:x}", quant::checksum(std::as_bytes(std::span(text))));
@@ -225,7 +225,7 @@ void write(const Options& options, const cli::CommonOptions& common, const Job& 
 /// Perplexity of the output, and its divergence from the input.
 engine::Comparison compare(const Options& options, const cli::CommonOptions& common,
                            const std::filesystem::path& output) {
-  const std::string text = read_file(options.verify_text, limits::kPromptBytes);
+  const std::string text = train::read_plain_text(options.verify_text);
   const cli::LoadedModel source = cli::load_model(options.input, common);
   const cli::LoadedModel written = cli::load_model(output.string(), common);
   cli::Progress progress(common, "comparing", cli::ProgressUnit::items);

@@ -13,7 +13,7 @@
 #include "cli/model_options.h"
 #include "engine/written_model.h"
 #include "text/describe_model.h"
-#include "train/chat_pieces.h"
+#include "train/chat_turns.h"
 #include "train/fresh_model.h"
 
 #include <csignal>
@@ -32,9 +32,16 @@ format::Metadata describe(const format::ModelFile& file, const cli::CommonOption
 train::ChatRenderer chat_renderer(const format::ModelFile& file, const text::Tokenizer& tokenizer) {
   auto chat_template = text::load_chat_template(file, tokenizer);
   if (!chat_template) return {};
-  // std::function wants what it holds to be copyable.
-  const auto shared = std::make_shared<const text::ChatTemplate>(std::move(*chat_template));
-  return [shared](const OrderedJson& messages) { return train::chat_pieces(*shared, messages); };
+  return train::ChatReader(std::make_shared<const text::ChatTemplate>(std::move(*chat_template)));
+}
+
+// Another chat template than a model's own: what it is trained on, and what its file says.
+void replace_chat_template(const std::filesystem::path& path, train::Subject& subject) {
+  const std::string source = read_file(path, limits::kTemplateBytes);
+  subject.render_chat = train::ChatReader(std::make_shared<const text::ChatTemplate>(
+      source, path.string(), text::tokenizer_variables(*subject.tokenizer)));
+  subject.metadata.erase("tokenizer.chat_template.tool_use");
+  subject.metadata.set("tokenizer.chat_template", subject.metadata.keep(source));
 }
 
 train::Subject new_subject(const Options& options, const cli::CommonOptions& common) {
@@ -75,6 +82,7 @@ train::Subject subject_of(const Options& options, const cli::CommonOptions& comm
     subject.render_chat = chat_renderer(*file, *subject.tokenizer);
     subject.metadata = describe(*file, common);
     subject.file = file;
+    if (!options.chat_template.empty()) replace_chat_template(options.chat_template, subject);
   }
   if (options.data_free_tokens > 0)
     subject.written =

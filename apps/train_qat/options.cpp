@@ -18,7 +18,7 @@ void add_options(CLI::App& app, Options& options) {
       ->type_name("train|MODEL")
       ->capture_default_str();
   app.add_option("--chat-template", options.chat_template,
-                 "With --from-scratch: speak in this template, not in ChatML.")
+                 "Speak in this template, not in the model's own (a new one's: ChatML).")
       ->type_name("FILE.jinja");
 
   app.add_option("--recipe", options.recipe, "Take what is not given here from a JSON or TOML file.")
@@ -26,7 +26,7 @@ void add_options(CLI::App& app, Options& options) {
   app.add_option("--recipe-out", options.recipe_out, "Write such a file of this run.")->type_name("FILE");
 
   app.option_defaults()->group("Data");
-  app.add_option("--data", run.data, "Train on these .txt or .jsonl files.")->type_name("FILE");
+  app.add_option("--data", run.data, "Train on these files: plain text, or rows of JSON.")->type_name("FILE");
   app.add_option(
          "--data-free", options.data_free_tokens,
          "Let the teacher write this many tokens to train on, beside --data or instead of it (200000 on "

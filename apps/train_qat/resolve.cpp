@@ -222,8 +222,6 @@ void check_options(const Options& options) {
       options.teacher.empty())
     throw Error(Errc::usage, "{} needs a --teacher where the model is new",
                 t.losses.distillation > 0 ? "--lambda-kd" : "--lambda-reasoning");
-  if (!options.chat_template.empty() && !options.from_scratch)
-    throw Error(Errc::usage, "--chat-template goes with --from-scratch; a model that exists has its own");
   const std::string extension = options.plot.extension().string();
   if (!options.plot.empty() && extension != ".svg" && extension != ".html")
     throw Error(Errc::usage, "--plot: '{}' ends neither in .svg nor in .html", options.plot.string());

@@ -120,9 +120,7 @@ constexpr std::array<Kind<ReadNormaliser>, 12> kNormalisers = {{
            strip_spaces(json.boolean("strip_left", true), json.boolean("strip_right", true)));
      }},
     {"Prepend",
-     [](const JsonView& json, Pipeline& pipeline) {
-       pipeline.normalisers.push_back(prepend(json.at("prepend").text()));
-     }},
+     [](const JsonView& json, Pipeline& pipeline) { pipeline.add_prefix(json.at("prepend").text()); }},
     {"Replace", read_replace},
     {"BertNormalizer", read_bert_normaliser},
     {"Precompiled", read_precompiled},

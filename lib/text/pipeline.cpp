@@ -23,7 +23,7 @@ class PipelineTokenizer final : public Tokenizer {
     std::vector<TokenId> tokens;
     tokens.reserve(text.size() / 4 + 8);
     if (options.add_special) tokens = parts_.before;
-    FragmentPlace place = FragmentPlace::first;
+    FragmentPlace place = options.continues ? FragmentPlace::after_text : FragmentPlace::first;
     for (const Fragment& fragment : added_.split(text, options.parse_special, options.literal)) {
       if (fragment.added) {
         tokens.push_back(*fragment.added);
@@ -85,8 +85,9 @@ class PipelineTokenizer final : public Tokenizer {
 
   void encode_fragment(std::string_view text, FragmentPlace place, std::vector<TokenId>& tokens) const {
     std::string normal;  // what `text` points into once a normaliser has changed it
-    for (const Normaliser& normalise : parts_.normalisers) {
-      normal = normalise(text);
+    for (size_t i = 0; i < parts_.normalisers.size(); ++i) {
+      if (place == FragmentPlace::after_text && std::ranges::count(parts_.prefixes, i) > 0) continue;
+      normal = parts_.normalisers[i](text);
       text = normal;
     }
     CutText cut{text, {}, place, {}};
@@ -148,7 +149,7 @@ void add_sentencepiece_parts(const SentencePieceSettings& settings, Pipeline& pi
   }
   if (settings.remove_extra_spaces) pipeline.normalisers.push_back(collapse_spaces());
   if (settings.escape_spaces) pipeline.normalisers.push_back(replace_text(" ", sign));
-  if (settings.add_space_prefix) pipeline.normalisers.push_back(prepend(sign));
+  if (settings.add_space_prefix) pipeline.add_prefix(sign);
   if (settings.escape_spaces && words_are_apart(*pipeline.vocab))
     pipeline.cutters.push_back(cut_before_space_signs());
   pipeline.strips_first_space = settings.add_space_prefix;

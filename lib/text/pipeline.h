@@ -35,6 +35,7 @@ struct Pipeline {
   std::shared_ptr<const Vocab> vocab;
   std::vector<AddedTokenRule> added_tokens;
   std::vector<Normaliser> normalisers;
+  std::vector<size_t> prefixes;  ///< which of them put something in front, where no text stands before
   std::vector<Cutter> cutters;
   std::shared_ptr<const Subwords> subwords;
   std::vector<TokenId> before;  ///< special tokens in front of a text: BOS or [CLS]
@@ -44,6 +45,12 @@ struct Pipeline {
   bool cleans_up_spaces = false;  ///< decode() puts English spacing right: words came apart from punctuation
   std::string warning;            ///< what had to be assumed
   std::string charsmap;  ///< the table of a precompiled normaliser, for writers; empty: there is none
+
+  /// Adds a normaliser that puts `prefix` in front of a text.
+  void add_prefix(std::string prefix) {
+    prefixes.push_back(normalisers.size());
+    normalisers.push_back(prepend(std::move(prefix)));
+  }
 };
 
 std::shared_ptr<const Tokenizer> make_pipeline_tokenizer(Pipeline pipeline);

@@ -34,6 +34,7 @@ enum class TokenKind : int32_t {
 struct EncodeOptions {
   bool add_special = true;     ///< BOS, EOS and the like, as the model asks for
   bool parse_special = false;  ///< control tokens written out in the text become their ids
+  bool continues = false;      ///< a text stands before this one: no space of its own in front
   /// Where they don't for all that, in order: what users wrote into a prompt. A token that touches such a
   /// range stays text.
   std::span<const ByteRange> literal = {};
