@@ -39,6 +39,9 @@ format::MetadataArray numbers(const std::vector<T>& values, ValueType type, Meta
 // The list of tokens as GGUF wants it: every spelling once, as long as the embedding.
 class TokenRows {
  public:
+  /// `vocab`: all tokens to come, whose spellings no other row may take.
+  explicit TokenRows(const Vocab& vocab) : vocab_(vocab) {}
+
   void add(std::string spelling, float score, TokenKind kind) {
     if (spelling.empty() || !spellings_.insert(spelling).second) {
       add_unused();
@@ -52,7 +55,7 @@ class TokenRows {
   // A row that no text becomes, and that is never to be chosen.
   void add_unused() {
     std::string name = fmt::format("[PAD{}]", tokens_.size());
-    while (!spellings_.insert(name).second) name.insert(name.size() - 1, "_");
+    while (vocab_.find(name) || !spellings_.insert(name).second) name.insert(name.size() - 1, "_");
     unused_.push_back(static_cast<int32_t>(tokens_.size()));
     tokens_.push_back(std::move(name));
     scores_.push_back(kScoreOfPadding);
@@ -69,6 +72,7 @@ class TokenRows {
   }
 
  private:
+  const Vocab& vocab_;
   std::vector<std::string> tokens_;
   std::vector<float> scores_;
   std::vector<int32_t> kinds_;
@@ -156,7 +160,7 @@ class Writer {
       made = scores_of_merges(source_.json.at("model").at("merges"), vocab_);
       is_exact_ = made.is_exact;
     }
-    TokenRows rows;
+    TokenRows rows(vocab_);
     const auto n_kept = static_cast<TokenId>(std::min<uint64_t>(n_rows_, vocab_.n_tokens()));
     for (TokenId id = 0; id < n_kept; ++id) {
       const TokenKind kind = vocab_.kind(id);
@@ -352,7 +356,7 @@ void pad_token_list(uint64_t n_rows, Metadata& metadata) {
   const Vocab vocab = read_vocab(metadata);
   const bool has_scores = metadata.find(kScoresKey) != nullptr;
   const auto* kinds = metadata.array(kKindsKey, ValueType::i64);
-  TokenRows rows;
+  TokenRows rows(vocab);
   for (TokenId id = 0; id < vocab.n_tokens(); ++id)
     rows.add(std::string(vocab.spelling(id)), vocab.score(id),
              kinds ? static_cast<TokenKind>(kinds->integer(static_cast<uint64_t>(id))) : TokenKind::normal);

@@ -219,7 +219,12 @@ void check_alike(const Written& written) {
       CHECK(written.tokenizer->decode(ids, special) == written.original->decode(ids, special));
     }
   }
-  CHECK(std::ranges::equal(written.tokenizer->end_tokens(), written.original->end_tokens()));
+  const auto end_tokens = [](const text::Tokenizer& tokenizer) {
+    std::vector<text::TokenId> ids(tokenizer.end_tokens().begin(), tokenizer.end_tokens().end());
+    std::ranges::sort(ids);
+    return ids;
+  };
+  CHECK(end_tokens(*written.tokenizer) == end_tokens(*written.original));
   CHECK(written.tokenizer->warning() == "");
 }
 
