@@ -173,13 +173,19 @@ bool ChatReader::begin_thought(const Answer& answer, ChatTurn& turn, DataNotes& 
   return true;
 }
 
-// The answer stands behind the same words as in the prompt, but something else came before or comes after.
-bool is_moved(const text::Prompt& asked, const text::Prompt& answered, const std::string& said,
-              size_t& begin) {
+// Where the answer begins, if it stands behind the same words as in the prompt but something else came
+// before.
+std::optional<size_t> find_moved(const text::Prompt& asked, const text::Prompt& answered,
+                                 const std::string& said) {
+  const std::string_view wanted = trim(said);
   const size_t n_common = common_prefix(asked.text, answered.text);
-  begin = said.empty() ? std::string::npos : answered.text.find(trim(said), n_common);
-  return begin != std::string::npos && begin > n_common &&
-         asked.text.ends_with(answered.text.substr(n_common, begin - n_common));
+  if (wanted.empty()) return {};
+  for (size_t at = answered.text.find(wanted, n_common); at != std::string::npos;
+       at = answered.text.find(wanted, at + 1))
+    if (at > n_common &&
+        asked.text.ends_with(std::string_view(answered.text).substr(n_common, at - n_common)))
+      return at;
+  return {};
 }
 
 ChatTurn ChatReader::turn(const Conversation& conversation, const Conversation& plain, size_t i,
@@ -189,11 +195,11 @@ ChatTurn ChatReader::turn(const Conversation& conversation, const Conversation& 
   told.messages[i] = conversation.messages[i];
   const text::Prompt answered = render(told, i + 1, false);
   const Answer answer{turn.asked, answered, take_apart(conversation.messages[i])};
-  size_t begin = turn.asked.text.size();
   if (answered.text.starts_with(turn.asked.text)) {
+    const size_t begin = turn.asked.text.size();
     append(answered, begin, end_of(answered, begin), turn.answer);
-  } else if (is_moved(turn.asked, answered, answer.said.text, begin)) {
-    append(answered, begin, answered.text.size(), turn.answer);
+  } else if (const auto moved = find_moved(turn.asked, answered, answer.said.text)) {
+    append(answered, *moved, answered.text.size(), turn.answer);
     turn.must_end = true;
   } else if (!end_thought(answer, turn, notes) && !begin_thought(answer, turn, notes)) {
     throw Error(Errc::corrupt_file, "the chat template writes message {} otherwise than it asks for it", i);

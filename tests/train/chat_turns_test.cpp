@@ -110,6 +110,10 @@ TEST_CASE("an answer behind the prompt's own last words is found where other wor
   CHECK(turn.asked.text == "[user]hi[end][rules]Be kind.[end][assistant]");
   CHECK(turn.answer.text == "hello[end][rules]Be kind.[end]");
   CHECK(turn.must_end);
+  // Whose letters stand in those words, too.
+  const ChatTurn short_turn =
+      reader(talk(R"([{"role":"user","content":"hi"},{"role":"assistant","content":"a"}])"), notes).at(0);
+  CHECK(short_turn.answer.text == "a[end][rules]Be kind.[end]");
 }
 
 TEST_CASE("an answer that is written otherwise than it is asked for is refused") {
