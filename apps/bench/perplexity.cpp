@@ -120,9 +120,9 @@ int run_perplexity(const std::string& model, const PerplexityOptions& options,
     OrderedJson json = to_json(result.perplexity, divergence);
     if (!missed.empty()) json["gate_missed"] = missed;
     cli::print(dump_json(json) + "\n");
-    return missed.empty() ? 0 : error_kind(Errc::gate_missed).exit_code;
+  } else {
+    cli::print(to_text(result.perplexity, divergence));
   }
-  cli::print(to_text(result.perplexity, divergence));
   cli::flush_output();
   if (!missed.empty()) throw Error(Errc::gate_missed, "{}", missed);
   return 0;
