@@ -10,6 +10,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cmath>
 #include <map>
 
 namespace ruvllm::bench {
@@ -116,7 +117,9 @@ double Subject::run(const SpeedTest& test, ThreadPool& pool) {
     cli::throw_if_interrupted();
   }
   const double seconds = std::chrono::duration<double>(Clock::now() - start).count();
-  return test.batch * (test.n_prompt + test.n_generated) / seconds;
+  const double rate = test.batch * (test.n_prompt + test.n_generated) / seconds;
+  if (!std::isfinite(rate)) throw Error(Errc::failed, "{} took no time by this machine's clock", test.name());
+  return rate;
 }
 
 double Subject::limit(const SpeedTest& test, const MachineLimits& limits) const {

@@ -1,5 +1,6 @@
 // ruvllm inspect logits: what a model predicts after each of the tokens given. Raw f32 rows for programs, the
 // likeliest tokens for people.
+#include "engine/logits.h"
 #include "base/error.h"
 #include "base/file.h"
 #include "base/json.h"
@@ -95,6 +96,7 @@ void print_top_json(const cli::LoadedModel& loaded, const std::vector<text::Toke
                     const Options& options) {
   Json positions = Json::array();
   compute_logits(loaded, tokens, options, [&](size_t position, std::span<const float> logits) {
+    engine::require_finite_logits(logits, position + 1);
     Json top = Json::array();
     for (const Candidate& candidate : likeliest(logits, options.top))
       top.push_back({{"id", candidate.token},
@@ -119,6 +121,7 @@ void print_top_table(const cli::LoadedModel& loaded, const std::vector<text::Tok
     return fmt::format("'{}'", printable(loaded.tokenizer->token_bytes(token, true)));
   };
   compute_logits(loaded, tokens, options, [&](size_t position, std::span<const float> logits) {
+    engine::require_finite_logits(logits, position + 1);
     bool first = true;
     for (const Candidate& candidate : likeliest(logits, options.top)) {
       table.add_row({first ? fmt::format("{}", tokens[position]) : "", first ? quoted(tokens[position]) : "",
@@ -131,17 +134,29 @@ void print_top_table(const cli::LoadedModel& loaded, const std::vector<text::Tok
   cli::print(table.text(cli::Style(cli::use_color(STDOUT_FILENO, common.color))));
 }
 
+// Rows are written as they are, for whoever looks into a broken model, and it is said that they are.
 void write_rows(const cli::LoadedModel& loaded, const std::vector<text::TokenId>& tokens,
-                const Options& options) {
+                const Options& options, const cli::CommonOptions& common) {
+  bool is_told = false;
+  const auto tell = [&](size_t position, std::span<const float> logits) {
+    const auto at = is_told ? std::nullopt : find_non_finite(logits);
+    if (!at) return;
+    is_told = true;
+    cli::warn(common, fmt::format("the logit of token {} at position {} is {}", *at, position,
+                                  non_finite_name(logits[*at])));
+  };
   if (options.out.empty() || options.out == "-") {
-    compute_logits(loaded, tokens, options, [](size_t, std::span<const float> logits) {
+    compute_logits(loaded, tokens, options, [&](size_t position, std::span<const float> logits) {
+      tell(position, logits);
       cli::print({reinterpret_cast<const char*>(logits.data()), logits.size_bytes()});
     });
     return;
   }
   AtomicFile file(options.out);
-  compute_logits(loaded, tokens, options,
-                 [&](size_t, std::span<const float> logits) { file.write(std::as_bytes(logits)); });
+  compute_logits(loaded, tokens, options, [&](size_t position, std::span<const float> logits) {
+    tell(position, logits);
+    file.write(std::as_bytes(logits));
+  });
   file.commit();
 }
 
@@ -153,7 +168,7 @@ int run(Options options, const cli::CommonOptions& common) {
     throw Error(Errc::usage, "{} tokens don't fit into --ctx {}", tokens.size(), options.n_context);
   const bool for_people = options.out.empty() && (common.json || cli::is_terminal(STDOUT_FILENO));
   if (options.top == 0 && for_people) options.top = kTopForPeople;
-  if (!options.out.empty() || options.top == 0) write_rows(loaded, tokens, options);
+  if (!options.out.empty() || options.top == 0) write_rows(loaded, tokens, options, common);
   if (options.top > 0) {
     if (common.json)
       print_top_json(loaded, tokens, options);

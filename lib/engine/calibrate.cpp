@@ -1,6 +1,8 @@
 #include "engine/calibrate.h"
 
 #include "base/error.h"
+#include "base/finite.h"
+#include "base/utf8.h"
 #include "kv/kv_cache.h"
 #include "model/matrix_names.h"
 #include "tensor/gemm.h"
@@ -50,7 +52,9 @@ class Collector {
     std::map<std::string, format::ImatrixEntry> entries;
     for (const auto& [name, sums] : sums_) {
       if (std::ranges::all_of(sums.counts, [](uint64_t n) { return n == 0; })) continue;
-      entries[name] = {{sums.squares.begin(), sums.squares.end()}, sums.counts};
+      format::ImatrixEntry& entry = entries[name] = {{sums.squares.begin(), sums.squares.end()}, sums.counts};
+      require_finite(entry.sums,
+                     fmt::format("the model is broken: what {} sees of the text", printable(name)));
     }
     return entries;
   }
@@ -143,6 +147,9 @@ std::map<std::string, quant::Hessian> collect_hessians(const std::shared_ptr<con
   read_text(runner, tokenizer, text, options, [&](std::span<const float> states, uint64_t n_rows) {
     if (model->weights().output) see(model->weights().output.matrix, states, n_rows);
   });
+  for (const auto& [name, hessian] : hessians)
+    require_finite(hessian.sums,
+                   fmt::format("the model is broken: what {} sees of the text", printable(name)));
   return hessians;
 }
 

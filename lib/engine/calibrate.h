@@ -26,7 +26,8 @@ struct CalibrationOptions {
 };
 
 /// Reads the text with the model. `file` is what the model was loaded from. The same for every number of
-/// threads. Throws Errc::usage where the text has no token.
+/// threads. Throws Errc::usage where the text has no token, Errc::corrupt_file where a matrix sees what is no
+/// number.
 format::ImatrixFile collect_importance(const std::shared_ptr<const model::Model>& model,
                                        const format::ModelFile& file, const text::Tokenizer& tokenizer,
                                        ThreadPool& pool, std::string_view text,

@@ -1,6 +1,7 @@
 #include "engine/generate.h"
 
 #include "base/error.h"
+#include "engine/logits.h"
 #include "engine/stop_strings.h"
 #include "model/hparams.h"
 
@@ -99,6 +100,7 @@ std::span<float> Generator::step(std::span<const text::TokenId> tokens, kv::KvCa
   const model::Segment segment{tokens, &cache, answers};
   const std::span<const float> logits = runner_.forward({&segment, 1});
   logits_.assign(logits.begin(), logits.end());
+  require_finite_logits(logits_, cache.n_tokens());
   return logits_;
 }
 

@@ -2,6 +2,7 @@
 
 #include "base/error.h"
 #include "base/random.h"
+#include "engine/logits.h"
 #include "kv/kv_cache.h"
 #include "model/hparams.h"
 #include "sample/sampler.h"
@@ -76,6 +77,7 @@ class Corpus {
     for (size_t i = 0; i < writers_.size(); ++i) {
       const auto row =
           logits.subspan(i * static_cast<size_t>(n_vocabulary_), static_cast<size_t>(n_vocabulary_));
+      require_finite_logits(row, writers_[i].tokens.size());
       row_.assign(row.begin(), row.end());
       writers_[i].tokens.push_back(writers_[i].sampler.sample(row_));
     }

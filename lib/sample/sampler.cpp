@@ -1,6 +1,7 @@
 #include "sample/sampler.h"
 
 #include "base/error.h"
+#include "base/finite.h"
 
 #include <algorithm>
 #include <array>
@@ -29,6 +30,15 @@ uint64_t weight_of(double x) {
 
 void require(bool holds, const char* name, double value, const char* wish) {
   if (!holds) throw Error(Errc::usage, "{} is {}, expected {}", name, value, wish);
+}
+
+/// Minus infinity aside, which is how a token is ruled out, logits are numbers.
+void require_possible(std::span<const float> logits) {
+  const auto first = find_non_finite(logits);
+  if (!first) return;
+  for (size_t i = *first; i < logits.size(); ++i)
+    if (!std::isfinite(logits[i]) && !(logits[i] < 0))
+      throw Error(Errc::corrupt_file, "the logit of token {} is {}", i, non_finite_name(logits[i]));
 }
 
 }  // namespace
@@ -69,10 +79,12 @@ void Sampler::accept(int32_t token) {
 
 int32_t Sampler::sample(std::span<float> logits) {
   RUVLLM_ASSERT(logits.size() == penalised_.size());
+  require_possible(logits);
   penalise(logits);
   const int32_t best = largest_logit(logits);
-  const float largest = logits[static_cast<size_t>(best)];
-  if (parameters_.temperature == 0 || parameters_.top_k == 1 || !std::isfinite(largest)) return best;
+  const auto largest =
+      static_cast<float>(finite_figure(logits[static_cast<size_t>(best)], "the largest logit"));
+  if (parameters_.temperature == 0 || parameters_.top_k == 1) return best;
   collect(logits, largest);
   keep_top_k();
   weigh(largest);

@@ -31,7 +31,8 @@ class Sampler {
   Sampler(const SamplingParameters& parameters, int32_t n_vocabulary);
 
   /// Chooses the next token: penalty, temperature, then top-k, top-p and min-p in this order. `logits` is
-  /// changed. A NaN counts as impossible. Allocates nothing after the first call.
+  /// changed. Minus infinity is an impossible token. Throws Errc::corrupt_file for a logit that is NaN or
+  /// infinity, and where no token is possible. Allocates nothing after the first call.
   int32_t sample(std::span<float> logits);
   /// Tells of a token that is now part of the text (prompt tokens too), for the penalty.
   void accept(int32_t token);
@@ -61,7 +62,7 @@ class Sampler {
   std::vector<Candidate> candidates_;
 };
 
-/// The index of the largest logit, the lowest on ties; NaN never wins unless there is nothing else.
+/// The index of the largest logit, the lowest on ties; no logit is NaN.
 int32_t largest_logit(std::span<const float> logits);
 
 }  // namespace ruvllm::sample
