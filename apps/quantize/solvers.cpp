@@ -54,15 +54,19 @@ const quant::GptqSolver* Solvers::find(size_t index) {
   if (!is_solved(index)) return nullptr;
   const std::string input = input_of(index);
   const tensor::Rotation* rotation = plan_.rotation_of(index);
-  if (current_ != nullptr && current_input_ == input && current_rotation_ == rotation) return current_.get();
+  const size_t at_once = quant::GptqSolver::quants_at_once(plan_.tensors[index].format);
+  if (current_ != nullptr && current_input_ == input && current_rotation_ == rotation && current_at_once_ == at_once)
+    return current_.get();
   current_.reset();
   if (!hessians_.contains(input)) gather(index);
   const auto found = hessians_.find(input);
   if (found == hessians_.end()) return nullptr;  // the model has no such matrix: an unused tensor
   current_ = std::make_unique<quant::GptqSolver>(
-      rotation != nullptr ? quant::rotate_hessian(found->second, *rotation) : found->second, *model_.pool);
+      rotation != nullptr ? quant::rotate_hessian(found->second, *rotation) : found->second,
+      quant::GptqSolver::quants_at_once(plan_.tensors[index].format), *model_.pool);
   current_input_ = input;
   current_rotation_ = rotation;
+  current_at_once_ = at_once;
   return current_.get();
 }
 

@@ -36,6 +36,7 @@ class Solvers {
   std::map<std::string, quant::Hessian> hessians_;  // by the first tensor with the input
   std::string current_input_;
   const tensor::Rotation* current_rotation_ = nullptr;
+  size_t current_at_once_ = 0;
   std::unique_ptr<quant::GptqSolver> current_;
 };
 
