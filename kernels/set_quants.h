@@ -1,16 +1,17 @@
 // The inverse of unpacking, for methods that choose quants themselves: the scales of a block stay, its quants
 // are replaced.
 //
-// Quants of most formats are chosen one by one, from a range of integers or from a few uneven levels; those of
-// code books several at once (set_points.h). TQ1_0 and Q8_K can't be set: blocks of the one are digits of one
-// number, and the other has sums beside its quants. Tested by tests/kernels/set_quants_test.cpp.
+// Quants of most formats are chosen one by one, from a range of integers or from a few uneven levels; those
+// of code books several at once (set_points.h). TQ1_0 and Q8_K can't be set: blocks of the one are digits of
+// one number, and the other has sums beside its quants. Tested by tests/kernels/set_quants_test.cpp.
 #pragma once
 
 #include "kernels/kernels.h"
 
 namespace ruvllm::kernels {
 
-/// The quants that a format can hold: those of a range, or where `levels` is not null only these of it, rising.
+/// The quants that a format can hold: those of a range, or where `levels` is not null only these of it,
+/// rising.
 struct QuantRange {
   int low, high;
   const int8_t* levels = nullptr;

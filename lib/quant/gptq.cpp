@@ -176,8 +176,8 @@ struct GroupCost {
 /// The level nearest to a value; of two as near, the lower.
 int nearest_level(const kernels::QuantRange& range, float value) {
   const int8_t* const end = range.levels + range.n_levels;
-  const int8_t* above = std::find_if(range.levels, end,
-                                     [&](int8_t level) { return static_cast<float>(level) >= value; });
+  const int8_t* above =
+      std::find_if(range.levels, end, [&](int8_t level) { return static_cast<float>(level) >= value; });
   if (above == range.levels) return *above;
   if (above == end) return above[-1];
   return static_cast<float>(*above) - value < value - static_cast<float>(above[-1]) ? *above : above[-1];

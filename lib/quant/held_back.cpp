@@ -21,7 +21,8 @@ constexpr double kPowers[] = {0.0, 0.5, 1.0};
 /// ... by this part of the error: less is chance.
 constexpr double kLeastGain = 0.01;
 
-std::span<const float> weights_of(std::span<const float> importance, const format::Tensor& tensor, uint64_t row) {
+std::span<const float> weights_of(std::span<const float> importance, const format::Tensor& tensor,
+                                  uint64_t row) {
   return importance_of_row(importance, tensor.n_rows(), tensor.n_columns(), row);
 }
 
@@ -44,7 +45,8 @@ void take_rows(const format::Tensor& tensor, uint64_t first_row, uint64_t n_rows
 }
 
 /// Fills sample.errors; false where the format cannot hold the values.
-bool round_rows(const Rounding& rounding, std::span<const float> weights, uint64_t n_columns, Sample& sample) {
+bool round_rows(const Rounding& rounding, std::span<const float> weights, uint64_t n_columns,
+                Sample& sample) {
   const tensor::Grid grid = tensor::default_grid(rounding.format);
   std::vector<float> scaled = sample.values, importance;
   for (size_t i = 0; i < scaled.size(); ++i) {
@@ -89,7 +91,8 @@ std::vector<float> to_power(std::span<const float> weights, double power) {
 
 }  // namespace
 
-double output_error(const format::Tensor& tensor, std::span<const HeldInputs> inputs, const Rounding& rounding) {
+double output_error(const format::Tensor& tensor, std::span<const HeldInputs> inputs,
+                    const Rounding& rounding) {
   const uint64_t rows_each = tensor.n_rows() / inputs.size();
   const auto n_seen = static_cast<uint64_t>(
       std::ranges::count_if(inputs, [](const HeldInputs& of) { return of.n_rows() > 0; }));
@@ -107,7 +110,8 @@ double output_error(const format::Tensor& tensor, std::span<const HeldInputs> in
     miss += output_energy(inputs[expert], sample.errors, scratch);
     size += output_energy(inputs[expert], sample.values, scratch);
   }
-  return size > 0 ? finite_figure(miss / size, "the error of " + tensor.name + " on the calibration text") : 0;
+  return size > 0 ? finite_figure(miss / size, "the error of " + tensor.name + " on the calibration text")
+                  : 0;
 }
 
 Importance choose_importance(const format::ModelFile& model, std::span<const Choice> choices,
@@ -120,16 +124,17 @@ Importance choose_importance(const format::ModelFile& model, std::span<const Cho
     const format::Tensor& tensor = model.tensors[i];
     const auto held = held_back.find(tensor.name);
     const std::span<const float> weights = fitted.of_tensor(tensor);
-    if (weights.empty() || held == held_back.end() || !tensor::traits(choices[i].format).is_quantised) continue;
+    if (weights.empty() || held == held_back.end() || !tensor::traits(choices[i].format).is_quantised)
+      continue;
     double errors[std::size(kPowers)];
     pool.for_each_tile(std::size(kPowers), [&](size_t k, int) {
       const std::vector<float> raised = to_power(weights, kPowers[k]);
-      errors[k] = output_error(tensor, held->second, {choices[i].format, effort, raised, {}, nullptr});
+      errors[k] = output_error(tensor, *held->second, {choices[i].format, effort, raised, {}, nullptr});
     });
     const auto best = static_cast<size_t>(std::ranges::min_element(errors) - errors);
     const double power = errors[best] < (1 - kLeastGain) * errors[0] ? kPowers[best] : 0.0;
     chosen.replace(tensor.name, to_power(whole.of_tensor(tensor), power));
-    model.files[tensor.file_index].give_back(tensor.bytes);
+    if (!model.files.empty()) model.files[tensor.file_index].give_back(tensor.bytes);
     if (progress) progress(i + 1, choices.size());
   }
   return chosen;

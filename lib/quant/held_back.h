@@ -15,6 +15,7 @@
 #include <cstdint>
 #include <functional>
 #include <map>
+#include <memory>
 #include <span>
 #include <string>
 #include <vector>
@@ -28,8 +29,8 @@ struct HeldInputs {
   uint64_t n_rows() const { return n_columns > 0 ? rows.size() / n_columns : 0; }
 };
 
-/// By tensor: one, or one for each expert whose matrix is stacked in it.
-using HeldBack = std::map<std::string, std::vector<HeldInputs>, std::less<>>;
+/// By tensor: one, or one for each expert whose matrix is stacked in it. Tensors with one input share it.
+using HeldBack = std::map<std::string, std::shared_ptr<const std::vector<HeldInputs>>, std::less<>>;
 
 /// How the rows of a tensor are rounded.
 struct Rounding {
@@ -42,12 +43,13 @@ struct Rounding {
 
 /// What share of a tensor's output on the inputs is error, squared, over a sample of its rows: 0 is exact.
 /// Throws Errc::corrupt_file naming the tensor where it has a NaN or an infinity; an infinity is returned
-/// where the format cannot hold its values.
-double output_error(const format::Tensor& tensor, std::span<const HeldInputs> inputs, const Rounding& rounding);
+/// where the format cannot hold its values. Any thread.
+double output_error(const format::Tensor& tensor, std::span<const HeldInputs> inputs,
+                    const Rounding& rounding);
 
-/// Importance for rounding each tensor to its format: the weights raised to the power (1, 1/2, or 0: none) that
-/// is best on the inputs held back, 0 unless another is clearly better. `fitted` is what was gathered without
-/// those inputs, `whole` what the weights returned are made of. Tensors without inputs keep `whole`.
+/// Importance for rounding each tensor to its format: the weights raised to the power (1, 1/2, or 0: none)
+/// that is best on the inputs held back, 0 unless another is clearly better. `fitted` is what was gathered
+/// without those inputs, `whole` what the weights returned are made of. Tensors without inputs keep `whole`.
 Importance choose_importance(const format::ModelFile& model, std::span<const Choice> choices,
                              const Importance& fitted, const Importance& whole, const HeldBack& held_back,
                              kernels::Search effort, ThreadPool& pool,

@@ -186,8 +186,7 @@ bool keeps_floats(const format::Tensor& tensor, const Name& name) {
 }
 
 bool is_for(const TensorRule& rule, const format::Tensor& tensor, const Name& name) {
-  return keeps_floats(tensor, name) ? rule.pattern.is_name(tensor.name)
-                                    : rule.pattern.occurs_in(tensor.name);
+  return keeps_floats(tensor, name) ? rule.pattern.is_name(tensor.name) : rule.pattern.occurs_in(tensor.name);
 }
 
 /// A rule that changes nothing is a slip in its pattern.

@@ -156,7 +156,8 @@ TEST_CASE("a rule that is for no tensor is refused by name") {
 
 TEST_CASE("MXFP4_MOE is for experts, and Q8_0 elsewhere") {
   format::ModelFile model = make_model(2, 512, 8, 8, false);
-  for (const char* name : {"blk.0.ffn_up_exps.weight", "blk.0.ffn_down.3.weight", "blk.0.ffn_up_shexp.weight"}) {
+  for (const char* name :
+       {"blk.0.ffn_up_exps.weight", "blk.0.ffn_down.3.weight", "blk.0.ffn_up_shexp.weight"}) {
     format::Tensor tensor;
     tensor.name = name;
     tensor.format = Format::F16;
