@@ -1,6 +1,7 @@
 #include "quant/encode_tensor.h"
 
 #include "base/error.h"
+#include "base/finite.h"
 #include "base/utf8.h"
 #include "quant/incoherence.h"
 #include "tensor/ops.h"
@@ -15,16 +16,21 @@ uint64_t row_values(const format::Tensor& tensor, const Piece& piece) {
   return std::min(tensor.n_columns(), piece.n_values);
 }
 
-void check_finite(const format::Tensor& tensor, const Piece& piece, std::span<const float> values) {
-  // An infinity or a NaN times zero is NaN, and makes the sum one.
-  float sum = 0.0f;
-  for (const float value : values) sum += value * 0.0f;
-  if (sum == 0.0f) return;
-  const auto bad = std::ranges::find_if(values, [](float value) { return !std::isfinite(value); });
-  const uint64_t place = piece.first_value + static_cast<uint64_t>(bad - values.begin());
-  throw Error(Errc::corrupt_file, "tensor {} has {} at row {}, column {}", printable(tensor.name),
-              std::isnan(*bad) ? "NaN" : "an infinity", place / tensor.n_columns(),
-              place % tensor.n_columns());
+/// Where in its tensor value `i` of a piece stands.
+std::string place_text(const format::Tensor& tensor, const Piece& piece, size_t i) {
+  const uint64_t place = piece.first_value + i;
+  return fmt::format("row {}, column {}", place / tensor.n_columns(), place % tensor.n_columns());
+}
+
+/// A block's scale left the range of what it is stored in: f16 for most. `values` as they were encoded.
+void require_held(const TensorJob& job, const Piece& piece, std::span<const float> values,
+                  std::span<const float> decoded) {
+  const auto bad = find_non_finite(decoded);
+  if (!bad) return;
+  throw Error(Errc::corrupt_file, "tensor {} has {:g} at {}, and {} cannot hold its block; take {}",
+              printable(job.tensor.name), values[*bad], place_text(job.tensor, piece, *bad),
+              tensor::format_name(job.format),
+              job.format == Format::BF16 ? "F32" : "BF16 or F32, which have the range");
 }
 
 /// The importance of a piece's values (scaled ones matter less), or an empty span.
@@ -130,14 +136,21 @@ std::vector<Piece> TensorJob::cut(uint64_t piece_values) const {
   return quant::cut(tensor, piece_values, unit);
 }
 
+void require_finite_piece(const format::Tensor& tensor, const Piece& piece, std::span<const float> values) {
+  const auto bad = find_non_finite(values);
+  if (!bad) return;
+  throw Error(Errc::corrupt_file, "tensor {} has {} at {}; no value of a model is allowed to be that",
+              printable(tensor.name), non_finite_name(values[*bad]), place_text(tensor, piece, *bad));
+}
+
 ErrorSums encode_piece(const TensorJob& job, const Piece& piece, Scratch& scratch) {
   const format::Tensor& tensor = job.tensor;
+  const std::span<float> values = read_values(tensor, piece, job.scales, scratch.values);
+  require_finite_piece(tensor, piece, values);
   if (job.is_copied()) {
     copy_piece(tensor, piece, scratch.encoded);
     return {};
   }
-  const std::span<float> values = read_values(tensor, piece, job.scales, scratch.values);
-  check_finite(tensor, piece, values);
   const uint64_t first_column = piece.first_value % tensor.n_columns();
   if (job.rotation != nullptr) job.rotation->apply(values, first_column);
   scratch.encoded.resize(place_of(job.format, tensor, piece).n_bytes);
@@ -154,6 +167,7 @@ ErrorSums encode_piece(const TensorJob& job, const Piece& piece, Scratch& scratc
   scratch.decoded.resize(std::max<size_t>(scratch.decoded.size(), values.size()));
   const std::span<float> decoded = std::span(scratch.decoded).first(values.size());
   tensor::decode_rows(job.format, job.grid, row_values(tensor, piece), scratch.encoded, decoded);
+  require_held(job, piece, values, decoded);
   return compare(decoded, values);
 }
 

@@ -279,6 +279,8 @@ std::vector<double> compare_tensors(const format::ModelFile& source, const forma
       Buffers& mine = buffers[static_cast<size_t>(worker)];
       const auto values = read_values(tensor, pieces[p], scales, mine.source);
       const auto decoded = read_values(*other, pieces[p], {}, mine.written);
+      require_finite_piece(tensor, pieces[p], values);
+      require_finite_piece(*other, pieces[p], decoded);
       parts[p] = compare(decoded, values);
     });
     errors.push_back(add_up(parts).relative());
