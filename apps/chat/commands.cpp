@@ -202,7 +202,8 @@ void Repl::stats(const std::string&) {
 
 void Repl::model(const std::string& argument) {
   auto loaded = load_chat_model(need(argument, "/model MODEL"), options_, common_);
-  options_.sampling.take_recommended(loaded.file->metadata);
+  if (const std::string warning = options_.sampling.take_recommended(loaded.file->metadata); !warning.empty())
+    cli::warn(common_, warning);
   session_ = std::make_unique<Session>(std::move(loaded), options_);
   options_.model = argument;
   conversation_.clear();

@@ -37,7 +37,8 @@ int run(Options options, const cli::CommonOptions& common) {
   cli::resolve_model(options.model, common);  // before standard input is waited for
   const std::optional<std::string> prompt = read_prompt(options);
   cli::LoadedModel loaded = load_chat_model(options.model, options, common);
-  options.sampling.take_recommended(loaded.file->metadata);
+  if (const std::string warning = options.sampling.take_recommended(loaded.file->metadata); !warning.empty())
+    cli::warn(common, warning);
   auto session = std::make_unique<Session>(std::move(loaded), options);
   return prompt ? answer_once(*session, options, *prompt, common)
                 : converse(std::move(session), options, common);

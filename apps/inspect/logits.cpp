@@ -92,6 +92,11 @@ std::vector<Candidate> likeliest(std::span<const float> logits, int n_candidates
   return candidates;
 }
 
+// A row that only pads the embedding has no text.
+std::string text_of(const text::Tokenizer& tokenizer, text::TokenId token) {
+  return token < tokenizer.n_tokens() ? tokenizer.token_bytes(token, true) : std::string();
+}
+
 void print_top_json(const cli::LoadedModel& loaded, const std::vector<text::TokenId>& tokens,
                     const Options& options) {
   Json positions = Json::array();
@@ -100,7 +105,7 @@ void print_top_json(const cli::LoadedModel& loaded, const std::vector<text::Toke
     Json top = Json::array();
     for (const Candidate& candidate : likeliest(logits, options.top))
       top.push_back({{"id", candidate.token},
-                     {"text", to_valid_utf8(loaded.tokenizer->token_bytes(candidate.token, true))},
+                     {"text", to_valid_utf8(text_of(*loaded.tokenizer, candidate.token))},
                      {"logit", candidate.logit},
                      {"probability", candidate.probability}});
     positions.push_back({{"position", position}, {"token", tokens[position]}, {"top", std::move(top)}});
@@ -118,7 +123,7 @@ void print_top_table(const cli::LoadedModel& loaded, const std::vector<text::Tok
                     {"logit", Align::right},
                     {"chance", Align::right}});
   const auto quoted = [&](text::TokenId token) {
-    return fmt::format("'{}'", printable(loaded.tokenizer->token_bytes(token, true)));
+    return fmt::format("'{}'", printable(text_of(*loaded.tokenizer, token)));
   };
   compute_logits(loaded, tokens, options, [&](size_t position, std::span<const float> logits) {
     engine::require_finite_logits(logits, position + 1);

@@ -93,7 +93,11 @@ std::string_view finish_reason_name(FinishReason reason) {
 
 Generator::Generator(std::shared_ptr<const model::Model> model,
                      std::shared_ptr<const text::Tokenizer> tokenizer, ThreadPool& pool)
-    : model_(model), tokenizer_(std::move(tokenizer)), runner_(std::move(model), pool) {}
+    : model_(model),
+      tokenizer_(std::move(tokenizer)),
+      runner_(std::move(model), pool),
+      forbidden_(
+          text::forbidden_tokens(*tokenizer_, static_cast<text::TokenId>(model_->hparams().n_vocabulary))) {}
 
 std::span<float> Generator::step(std::span<const text::TokenId> tokens, kv::KvCache& cache,
                                  model::Answers answers) {
@@ -127,7 +131,7 @@ GenerationResult Generator::generate(const GenerationRequest& request, kv::KvCac
   check_request(request, cache, model_->hparams());
   GenerationResult result;
   Delivery delivery(tokenizer_, request.stop, on_text, result.text);
-  sample::Sampler sampler(request.sampling, static_cast<int32_t>(model_->hparams().n_vocabulary));
+  sample::Sampler sampler(request.sampling, static_cast<int32_t>(model_->hparams().n_vocabulary), forbidden_);
 
   Stopwatch watch;
   std::span<float> logits = prefill(request, cache, cancel);

@@ -63,7 +63,8 @@ class Generator {
   std::shared_ptr<const model::Model> model_;
   std::shared_ptr<const text::Tokenizer> tokenizer_;
   model::Runner runner_;
-  std::vector<float> logits_;  // a copy that the sampler may change
+  std::vector<text::TokenId> forbidden_;  // never sampled
+  std::vector<float> logits_;             // a copy that the sampler may change
 };
 
 }  // namespace ruvllm::engine

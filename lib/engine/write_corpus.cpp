@@ -38,6 +38,7 @@ class Corpus {
         options_(options),
         runner_(model, pool),
         n_vocabulary_(static_cast<int32_t>(model->hparams().n_vocabulary)),
+        forbidden_(text::forbidden_tokens(tokenizer, n_vocabulary_)),
         capacity_(std::min(options.sequence_tokens, model->hparams().n_context)) {}
 
   std::vector<std::vector<text::TokenId>> write() {
@@ -58,14 +59,14 @@ class Corpus {
   Writer start(uint64_t number) {
     const Random random = Random(options_.seed).split(number);
     const text::TokenId first =
-        tokenizer_.bos()
-            ? *tokenizer_.bos()
-            : static_cast<text::TokenId>(random.split(0).below(static_cast<uint64_t>(n_vocabulary_)));
+        tokenizer_.bos() ? *tokenizer_.bos()
+                         : static_cast<text::TokenId>(random.split(0).below(
+                               static_cast<uint64_t>(std::min(n_vocabulary_, tokenizer_.n_tokens()))));
     return {
         number,
         {first},
         kv::make_contiguous_cache(runner_.model().kv_shape(kv::KvFormat::q16, kv::KvFormat::q16), capacity_),
-        sample::Sampler(sampling_of(number, random.split(1).next()), n_vocabulary_)};
+        sample::Sampler(sampling_of(number, random.split(1).next()), n_vocabulary_, forbidden_)};
   }
 
   // One more token for every sequence.
@@ -101,6 +102,7 @@ class Corpus {
   const CorpusOptions& options_;
   model::Runner runner_;
   int32_t n_vocabulary_;
+  std::vector<text::TokenId> forbidden_;
   uint32_t capacity_;
   std::vector<Writer> writers_;
   std::vector<float> row_;

@@ -73,17 +73,30 @@ std::string_view architecture_name(const Metadata& metadata) {
   return *name;
 }
 
-/// The vocabulary is what the tokenizer lists; a model without one states its size.
+// A row of the embedding for every token of the tokenizer, and perhaps some more that only pad it.
+uint32_t rows_for(const format::ModelFile& file, uint64_t n_tokens) {
+  const format::Tensor* table = file.find("token_embd.weight");
+  if (!table || table->dimensions.size() != 2 || table->n_rows() == n_tokens)
+    return static_cast<uint32_t>(n_tokens);
+  if (table->n_rows() < n_tokens || table->n_rows() > limits::kVocabularyTokens)
+    throw Error(Errc::corrupt_file,
+                "tokenizer.ggml.tokens has {} elements, but token_embd.weight has {} rows", n_tokens,
+                table->n_rows());
+  return static_cast<uint32_t>(table->n_rows());
+}
+
+/// The vocabulary is what the tokenizer lists; a model without one states its size, or its embedding does.
 uint32_t vocabulary_size(const format::ModelFile& file, std::string_view architecture) {
   const Metadata& metadata = file.metadata;
   if (const format::MetadataArray* tokens = metadata.array("tokenizer.ggml.tokens", ValueType::string)) {
     if (tokens->n_elements == 0 || tokens->n_elements > limits::kVocabularyTokens)
       throw Error(Errc::corrupt_file, "tokenizer.ggml.tokens has {} elements, expected 1 to {}",
                   tokens->n_elements, limits::kVocabularyTokens);
-    return static_cast<uint32_t>(tokens->n_elements);
+    return rows_for(file, tokens->n_elements);
   }
   const Reader reader(metadata, architecture, 0);
   if (const auto stated = reader.integer("vocab_size", 1, limits::kVocabularyTokens)) return *stated;
+  if (file.find("token_embd.weight")) return rows_for(file, 1);
   throw Error(Errc::corrupt_file,
               "neither tokenizer.ggml.tokens nor {}.vocab_size says how many tokens there are", architecture);
 }

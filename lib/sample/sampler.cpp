@@ -54,8 +54,13 @@ int32_t largest_logit(std::span<const float> logits) {
   return static_cast<int32_t>(best);
 }
 
-Sampler::Sampler(const SamplingParameters& parameters, int32_t n_vocabulary)
-    : parameters_(parameters), random_(parameters.seed), penalised_(static_cast<size_t>(n_vocabulary)) {
+Sampler::Sampler(const SamplingParameters& parameters, int32_t n_vocabulary,
+                 std::span<const int32_t> forbidden)
+    : parameters_(parameters),
+      random_(parameters.seed),
+      forbidden_(forbidden.begin(), forbidden.end()),
+      penalised_(static_cast<size_t>(n_vocabulary)) {
+  for (const int32_t token : forbidden_) RUVLLM_ASSERT(token >= 0 && token < n_vocabulary);
   require(parameters.temperature >= 0, "temperature", parameters.temperature, "0 or more");
   require(parameters.top_p > 0 && parameters.top_p <= 1, "top-p", parameters.top_p, "more than 0, at most 1");
   require(parameters.top_k >= 0, "top-k", parameters.top_k, "0 or more");
@@ -80,6 +85,8 @@ void Sampler::accept(int32_t token) {
 int32_t Sampler::sample(std::span<float> logits) {
   RUVLLM_ASSERT(logits.size() == penalised_.size());
   require_possible(logits);
+  for (const int32_t token : forbidden_)
+    logits[static_cast<size_t>(token)] = -std::numeric_limits<float>::infinity();
   penalise(logits);
   const int32_t best = largest_logit(logits);
   const auto largest =

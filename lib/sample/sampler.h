@@ -27,8 +27,9 @@ struct SamplingParameters {
 
 class Sampler {
  public:
-  /// Throws Errc::usage naming the parameter that is out of range.
-  Sampler(const SamplingParameters& parameters, int32_t n_vocabulary);
+  /// Tokens of `forbidden` are never chosen. Throws Errc::usage naming the parameter that is out of range.
+  Sampler(const SamplingParameters& parameters, int32_t n_vocabulary,
+          std::span<const int32_t> forbidden = {});
 
   /// Chooses the next token: penalty, temperature, then top-k, top-p and min-p in this order. `logits` is
   /// changed. Minus infinity is an impossible token. Throws Errc::corrupt_file for a logit that is NaN or
@@ -55,6 +56,7 @@ class Sampler {
 
   SamplingParameters parameters_;
   Random random_;
+  std::vector<int32_t> forbidden_;
   std::vector<int32_t> recent_;  // ring of the last repeat_last tokens
   size_t n_accepted_ = 0;
   std::vector<uint32_t> penalised_;  // by token: the call of sample() that last penalised it

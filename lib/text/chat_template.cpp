@@ -1,13 +1,13 @@
 #include "text/chat_template.h"
 
-#include "base/file.h"
-#include "base/limits.h"
 #include "base/strings.h"
 #include "base/utf8.h"
+#include "text/chat_template_sources.h"
 #include "text/jinja/parser.h"
 
 #include <algorithm>
 #include <array>
+#include <map>
 
 namespace ruvllm::text {
 namespace {
@@ -31,58 +31,6 @@ std::tm local_time() {
   return local;
 }
 
-// Templates by name; the usual one is "default".
-using NamedSources = std::vector<std::pair<std::string, std::string>>;
-
-void set_source(NamedSources& sources, std::string name, std::string source) {
-  if (source.empty()) return;
-  const auto there = std::ranges::find(sources, name, &std::pair<std::string, std::string>::first);
-  if (there != sources.end())
-    there->second = std::move(source);
-  else
-    sources.emplace_back(std::move(name), std::move(source));
-}
-
-// Of tokenizer_config.json: a text, or a list of {"name", "template"}.
-NamedSources read_config_sources(const std::filesystem::path& path) {
-  const Json config = parse_json(read_file(path, limits::kJsonFileBytes), path.string());
-  NamedSources sources;
-  const auto entry = config.is_object() ? config.find("chat_template") : config.end();
-  if (!config.is_object() || entry == config.end() || entry->is_null()) return sources;
-  if (entry->is_string()) {
-    set_source(sources, "default", entry->get<std::string>());
-    return sources;
-  }
-  if (!entry->is_array())
-    throw Error(Errc::corrupt_file, "{}: chat_template is no text and no list", path.string());
-  for (const Json& named : *entry) {
-    const auto text = [&](const char* key) {
-      const auto found = named.is_object() ? named.find(key) : named.end();
-      return named.is_object() && found != named.end() && found->is_string() ? found->get<std::string>() : "";
-    };
-    if (!text("name").empty()) set_source(sources, text("name"), text("template"));
-  }
-  return sources;
-}
-
-// Files of their own win over what tokenizer_config.json holds.
-NamedSources read_folder_sources(const std::filesystem::path& folder) {
-  NamedSources sources;
-  if (const auto config = folder / "tokenizer_config.json"; std::filesystem::exists(config))
-    sources = read_config_sources(config);
-  if (const auto path = folder / "chat_template.jinja"; std::filesystem::exists(path))
-    set_source(sources, "default", read_file(path, limits::kTemplateBytes));
-  const auto more = folder / "additional_chat_templates";
-  if (!std::filesystem::is_directory(more)) return sources;
-  std::vector<std::filesystem::path> paths;
-  for (const auto& file : std::filesystem::directory_iterator(more))
-    if (file.is_regular_file() && file.path().extension() == ".jinja") paths.push_back(file.path());
-  std::ranges::sort(paths);
-  for (const std::filesystem::path& path : paths)
-    set_source(sources, path.stem().string(), read_file(path, limits::kTemplateBytes));
-  return sources;
-}
-
 // Whether a vocabulary is SentencePiece's of Llama's kind: the key says so, or tokens for bytes do.
 bool is_sentencepiece(const format::ModelFile& model, const Tokenizer& tokenizer) {
   return model.folder.empty() ? model.metadata.string("tokenizer.ggml.model") == "llama"
@@ -103,6 +51,15 @@ const ChatFormat* guess_format(const format::ModelFile& model, const Tokenizer& 
                         [&](const ChatFormat& format) { return format.name == name; });
 }
 
+// What is asked for (empty: the default) is not among a model's templates.
+[[noreturn]] void fail_without(std::string_view name, const std::map<std::string, std::string>& sources,
+                               std::string_view model) {
+  std::string names;
+  for (const auto& [each, text] : sources) names += (names.empty() ? "" : ", ") + printable(each, 40);
+  throw Error(Errc::not_found, "{} has no chat template \"{}\"; it has {}", model,
+              name.empty() ? kDefaultTemplate : printable(name, 40), names.empty() ? "none" : names);
+}
+
 OrderedJson probe_message(std::string_view role, std::string_view content) {
   return {{"role", role}, {"content", content}};
 }
@@ -114,7 +71,9 @@ TokenizerVariables tokenizer_variables(const Tokenizer& tokenizer) {
     if (!token) return {};
     return std::string(tokenizer.spelling(*token));
   };
-  return {.bos_token = spelling(tokenizer.bos()), .eos_token = spelling(tokenizer.eos())};
+  return {.bos_token = spelling(tokenizer.bos()),
+          .eos_token = spelling(tokenizer.eos()),
+          .others = tokenizer.special_texts()};
 }
 
 ChatTemplate::ChatTemplate(std::string_view source, std::string_view name, TokenizerVariables variables,
@@ -134,6 +93,9 @@ Prompt ChatTemplate::render(const ChatRequest& request) const {
   add("add_generation_prompt", request.add_generation_prompt, false);
   if (variables_.bos_token) add("bos_token", *variables_.bos_token, false);
   if (variables_.eos_token) add("eos_token", *variables_.eos_token, false);
+  for (const auto& [name, text] : variables_.others.named) add(name, text, false);
+  if (!variables_.others.additional.empty())
+    add("additional_special_tokens", variables_.others.additional, false);
   variables.insert(variables.end(), request.variables.begin(), request.variables.end());
   const jinja::Program& program = request.tools && tool_use_ ? *tool_use_ : *program_;
   return jinja::render(program, variables, request.now ? *request.now : local_time());
@@ -177,29 +139,18 @@ ChatCapabilities ChatTemplate::probe() const {
   return found;
 }
 
-std::vector<std::pair<std::string, std::string>> chat_template_sources(const format::ModelFile& model) {
-  constexpr std::string_view kKey = "tokenizer.chat_template", kDotted = "tokenizer.chat_template.";
-  NamedSources sources;
-  for (const format::Metadata::Entry& entry : model.metadata.entries()) {
-    const bool is_named = entry.key.starts_with(kDotted);
-    if (entry.key != kKey && !is_named) continue;
-    set_source(sources, is_named ? entry.key.substr(kDotted.size()) : "default",
-               std::string(*model.metadata.string(entry.key)));
-  }
-  const bool has_default =
-      std::ranges::any_of(sources, [](const auto& source) { return source.first == "default"; });
-  return has_default || model.folder.empty() ? sources : read_folder_sources(model.folder);
-}
-
-std::optional<ChatTemplate> load_chat_template(const format::ModelFile& model, const Tokenizer& tokenizer) {
-  const NamedSources sources = chat_template_sources(model);
-  const auto find = [&](std::string_view name) -> std::string_view {
-    for (const auto& [known, source] : sources)
-      if (known == name) return source;
-    return {};
+std::optional<ChatTemplate> load_chat_template(const format::ModelFile& model, const Tokenizer& tokenizer,
+                                               std::string_view name) {
+  const std::map<std::string, std::string> sources = find_chat_templates(model);
+  const auto find = [&](std::string_view wanted) {
+    const auto found = sources.find(std::string(wanted));
+    return found == sources.end() ? std::string_view() : std::string_view(found->second);
   };
-  if (const std::string_view chat = find("default"); !chat.empty())
-    return ChatTemplate(chat, "chat template", tokenizer_variables(tokenizer), find("tool_use"));
+  const std::string_view chosen = find(name.empty() ? kDefaultTemplate : name);
+  if (!chosen.empty())
+    return ChatTemplate(chosen, name.empty() ? "chat template" : fmt::format("chat template {}", name),
+                        tokenizer_variables(tokenizer), name.empty() ? find("tool_use") : std::string_view());
+  if (!name.empty() || !sources.empty()) fail_without(name, sources, model.source);
   const ChatFormat* format = guess_format(model, tokenizer);
   if (!format) return std::nullopt;
   ChatTemplate chat_template(format->source, fmt::format("built-in chat format {}", format->name),

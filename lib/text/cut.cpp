@@ -159,7 +159,7 @@ Cutter metaspace(std::string sign, PrependScheme scheme, bool split) {
 Cutter add_prefix_space() {
   return make_rewriter([](const CutText& cut, const Piece& word, std::string& out) {
     const std::string_view text = cut.word(word);
-    if (!text.empty() && !cut.goes_on(word) && class_at(text, 0).type != CharType::space) out += ' ';
+    if (!text.empty() && !cut.goes_on(word) && text.front() != ' ') out += ' ';
     out += text;
   });
 }

@@ -48,7 +48,7 @@ Cutter cut_at_characters(std::function<bool(uint32_t code_point)> wanted, Found 
 enum class PrependScheme { always, first, never };
 /// Spaces become `sign`; with `split`, words begin at each.
 Cutter metaspace(std::string sign, PrependScheme scheme, bool split);
-/// A space in front of every word that doesn't begin with white space.
+/// A space in front of every word that doesn't begin with one.
 Cutter add_prefix_space();
 /// BERT's words: cut at white space, which is dropped, and every punctuation mark by itself.
 std::vector<Cutter> bert_cutters();

@@ -2,7 +2,7 @@
 
 #include "base/error.h"
 #include "format/plain_metadata.h"
-#include "text/chat_template.h"
+#include "text/chat_template_sources.h"
 #include "text/gguf_tokenizer.h"
 
 namespace ruvllm::text {
@@ -12,7 +12,7 @@ namespace {
 void add_templates(const format::ModelFile& model, format::Metadata& metadata) {
   constexpr std::string_view kKey = "tokenizer.chat_template";
   std::vector<std::string> names;
-  for (auto& [name, source] : chat_template_sources(model)) {
+  for (const auto& [name, source] : find_chat_templates(model)) {
     if (name == "default") {
       metadata.set(std::string(kKey), metadata.keep(source));
     } else {

@@ -43,7 +43,8 @@ struct Pipeline {
   std::function<std::string(std::string_view spelling)> bytes_of;  ///< of a normal token in running text
   bool strips_first_space = false;  ///< decode() drops one space in front: encode() put it there
   bool cleans_up_spaces = false;  ///< decode() puts English spacing right: words came apart from punctuation
-  std::string warning;            ///< what had to be assumed
+  SpecialTexts special_texts;
+  std::string warning;   ///< what had to be assumed
   std::string charsmap;  ///< the table of a precompiled normaliser, for writers; empty: there is none
 
   /// Adds a normaliser that puts `prefix` in front of a text.
@@ -54,6 +55,9 @@ struct Pipeline {
 };
 
 std::shared_ptr<const Tokenizer> make_pipeline_tokenizer(Pipeline pipeline);
+
+/// What templates are given where nothing but the vocabulary's roles is known.
+SpecialTexts texts_of_roles(const Vocab& vocab);
 
 /// Every space sign (▁) as a space.
 std::string unescape_spaces(std::string_view text);

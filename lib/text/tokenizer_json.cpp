@@ -87,7 +87,8 @@ std::vector<AddedTokenRule> read_added_tokens(const JsonView& root, TokenList& l
     rules.push_back({.id = static_cast<TokenId>(id),
                      .strip_left = token.boolean("lstrip", false),
                      .strip_right = token.boolean("rstrip", false),
-                     .single_word = token.boolean("single_word", false)});
+                     .single_word = token.boolean("single_word", false),
+                     .normalised = token.boolean("normalized", false)});
   }
   return rules;
 }
@@ -186,11 +187,13 @@ Pipeline read_tokenizer_json(const Json& document, const TokenizerConfig& config
   const std::string kind = model_kind(model);
 
   TokenList list = read_model_vocab(model, kind);
+  check_rows(list.tokens().size(), config.n_rows, model.where());
   Pipeline pipeline;
   pipeline.added_tokens = read_added_tokens(root, list);
   pipeline.vocab = std::make_shared<const Vocab>(build_vocab(model, kind, list, config));
 
   bool byte_level = false;
+  pipeline.special_texts = configured_texts(config);
   if (const auto part = root.find("normalizer")) add_normaliser(*part, pipeline);
   if (const auto part = root.find("pre_tokenizer")) byte_level = add_pretokeniser(*part, pipeline);
   if (const auto part = root.find("decoder")) add_decoder(*part, pipeline);
@@ -215,8 +218,10 @@ Pipeline read_tokenizer_json(const Json& document, const TokenizerConfig& config
   return pipeline;
 }
 
-std::shared_ptr<const Tokenizer> make_tokenizer_of_folder(const std::filesystem::path& folder) {
-  const TokenizerConfig config = read_tokenizer_config(folder);
+std::shared_ptr<const Tokenizer> make_tokenizer_of_folder(const std::filesystem::path& folder,
+                                                          std::optional<TokenId> n_rows) {
+  TokenizerConfig config = read_tokenizer_config(folder);
+  config.n_rows = n_rows;
   if (const auto path = folder / kName; std::filesystem::exists(path))
     return parse_tokenizer_json(read_file(path, limits::kJsonFileBytes), config);
   if (const auto path = folder / "tokenizer.model"; std::filesystem::exists(path)) {

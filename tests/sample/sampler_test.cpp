@@ -151,6 +151,19 @@ TEST_CASE("hostile logits never crash a draw, and impossible tokens are never dr
   CHECK(counts[2] == 0);
 }
 
+TEST_CASE("forbidden tokens are never chosen, however likely") {
+  const std::vector<int32_t> forbidden = {1, 4};
+  for (const float temperature : {0.0f, 1.0f}) {
+    Sampler sampler(plain(temperature), 5, forbidden);
+    for (int i = 0; i < 100; ++i) {
+      std::vector<float> logits = {1, 50, 2, 1, 60};
+      const int32_t token = sampler.sample(logits);
+      CHECK((token != 1 && token != 4));
+      if (temperature == 0) CHECK(token == 2);
+    }
+  }
+}
+
 TEST_CASE("the repetition penalty sees each of the last tokens once") {
   SamplingParameters p = plain(0);
   p.repeat_penalty = 2;

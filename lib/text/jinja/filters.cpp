@@ -1,6 +1,8 @@
 // The filters of `value|FILTER`, in the order of Jinja's documentation.
 #include "base/strings.h"
 #include "base/utf8.h"
+#include "text/char_class.h"
+#include "text/jinja/arithmetic.h"
 #include "text/jinja/builtins.h"
 #include "text/jinja/print.h"
 #include "text/jinja/text_ops.h"
@@ -8,6 +10,7 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <limits>
 
 namespace ruvllm::text::jinja {
 namespace {
@@ -16,22 +19,30 @@ Value subject_text(const Invocation& call) { return to_text(call.heap(), call.su
 
 // Lists of values
 
-// item.a.b.0, as filters name attributes.
-Value attribute_path(Heap& heap, Value item, const Value& path) {
-  if (path.is_integral()) return get_element(heap, item, path);
+// item.a.b.0, as filters name attributes. What a step doesn't find is `fallback`, where there is one.
+Value attribute_path(Heap& heap, Value item, const Value& path, const Value& fallback = {}) {
+  const auto step = [&](const Value& key) {
+    item = get_element(heap, item, key);
+    if (item.is_undefined() && !fallback.is_absent() && !fallback.is_none()) item = fallback;
+  };
+  if (path.is_integral()) {
+    step(path);
+    return item;
+  }
   if (!path.is_text()) throw template_error("an attribute is named by a string, not {}", type_name(path));
   for (const std::string_view part : split(path.text().bytes, '.')) {
     heap.charge(1);
     const std::optional<int64_t> index = parse_integer(part);
-    item = get_element(heap, item, index ? Value(*index) : heap.text(part));
+    step(index ? Value(*index) : heap.text(part));
   }
   return item;
 }
 
 // What values are compared by: an attribute of theirs, texts without case.
-Value sort_key(Heap& heap, const Value& item, const Value& attribute, bool case_sensitive) {
+Value sort_key(Heap& heap, const Value& item, const Value& attribute, bool case_sensitive,
+               const Value& fallback = {}) {
   const Value key =
-      attribute.is_absent() || attribute.is_none() ? item : attribute_path(heap, item, attribute);
+      attribute.is_absent() || attribute.is_none() ? item : attribute_path(heap, item, attribute, fallback);
   return key.is_text() && !case_sensitive ? change_case(heap, key.text(), LetterCase::lower) : key;
 }
 
@@ -59,16 +70,40 @@ Value items_of(Heap& heap, const std::vector<Keyed>& keyed) {
   return heap.list(items);
 }
 
+// "a,b": by several attributes, the first one first.
+std::vector<Keyed> with_key_lists(Heap& heap, const Value& subject, std::string_view attributes,
+                                  bool case_sensitive) {
+  std::vector<Keyed> keyed;
+  for (const Value& item : iterate(heap, subject)) {
+    std::vector<Value> keys;
+    for (const std::string_view attribute : split(attributes, ','))
+      keys.push_back(sort_key(heap, item, heap.text(attribute), case_sensitive));
+    keyed.push_back({heap.list(keys), item});
+  }
+  return keyed;
+}
+
 Value filter_sort(const Invocation& call) {
-  std::vector<Keyed> keyed = with_keys(call.heap(), call.subject, call.arguments[2], call.boolean(1, false));
+  const Value& attribute = call.arguments[2];
+  const bool has_several = attribute.is_text() && attribute.text().bytes.find(',') != std::string_view::npos;
+  std::vector<Keyed> keyed =
+      has_several ? with_key_lists(call.heap(), call.subject, attribute.text().bytes, call.boolean(1, false))
+                  : with_keys(call.heap(), call.subject, attribute, call.boolean(1, false));
   sort_by_key(call.heap(), keyed, call.boolean(0, false));
   return items_of(call.heap(), keyed);
+}
+
+void require_hashable(const Value& key) {
+  const bool changes =
+      key.is(Kind::dict) || (key.is(Kind::sequence) && key.sequence().flavour == Sequence::Flavour::list);
+  if (changes) throw template_error("unhashable type: '{}'", type_name(key));
 }
 
 Value filter_unique(const Invocation& call) {
   std::vector<Value> seen_keys;
   std::vector<Value> items;
   for (const Keyed& each : with_keys(call.heap(), call.subject, call.arguments[1], call.boolean(0, false))) {
+    require_hashable(each.key);
     const bool is_new = std::none_of(seen_keys.begin(), seen_keys.end(),
                                      [&](const Value& seen) { return equal(call.heap(), seen, each.key); });
     if (!is_new) continue;
@@ -90,11 +125,14 @@ Value filter_extreme(const Invocation& call) {
   return best->item;
 }
 
+constexpr std::array<std::string_view, 2> kGroupNames = {"grouper", "list"};
+
 Value filter_groupby(const Invocation& call) {
   Heap& heap = call.heap();
-  std::vector<Keyed> keyed = with_keys(heap, call.subject, call.arguments[0], call.boolean(2, false));
-  for (Keyed& each : keyed)
-    if (each.key.is_undefined() && call.has(1)) each.key = call.arguments[1];
+  std::vector<Keyed> keyed;
+  for (const Value& item : iterate(heap, call.subject))
+    keyed.push_back(
+        {sort_key(heap, item, call.arguments[0], call.boolean(2, false), call.arguments[1]), item});
   sort_by_key(heap, keyed, false);
   std::vector<Value> groups;
   for (size_t begin = 0; begin < keyed.size();) {
@@ -102,9 +140,11 @@ Value filter_groupby(const Invocation& call) {
     while (end < keyed.size() && equal(heap, keyed[begin].key, keyed[end].key)) ++end;
     const std::vector<Keyed> group(keyed.begin() + static_cast<std::ptrdiff_t>(begin),
                                    keyed.begin() + static_cast<std::ptrdiff_t>(end));
-    const Value key = call.boolean(2, false) ? keyed[begin].key
-                                             : attribute_path(heap, keyed[begin].item, call.arguments[0]);
-    groups.push_back(heap.sequence(std::array{key, items_of(heap, group)}, Sequence::Flavour::tuple));
+    const Value key = call.boolean(2, false)
+                          ? keyed[begin].key
+                          : attribute_path(heap, keyed[begin].item, call.arguments[0], call.arguments[1]);
+    groups.push_back(
+        heap.named(std::array{key, items_of(heap, group)}, Sequence::Flavour::tuple, kGroupNames));
     begin = end;
   }
   return heap.list(groups);
@@ -172,16 +212,8 @@ Value filter_sum(const Invocation& call) {
                            ? attribute_path(call.heap(), item, call.arguments[0])
                            : item;
     require_defined(term);
-    if (!term.is_number() || !sum.is_number())
-      throw template_error("sum: expected numbers, found {}", type_name(term.is_number() ? sum : term));
-    int64_t whole;
-    if (!sum.is_integral() || !term.is_integral()) {
-      sum = Value(sum.number() + term.number());
-    } else if (!__builtin_add_overflow(sum.integer(), term.integer(), &whole)) {
-      sum = Value(whole);
-    } else {
-      throw template_error("sum: integer overflow");
-    }
+    if (sum.is_text()) throw template_error("sum: can't sum strings; use join");
+    sum = apply(call.heap(), Operator::add, sum, term);
   }
   return sum;
 }
@@ -227,8 +259,13 @@ Value filter_slice(const Invocation& call) {
   return heap.sequence(slices, Sequence::Flavour::generator);
 }
 
+// What map, select and their kin make of anything that counts as false (none, undefined, 0): nothing,
+// whatever their arguments.
+Value no_items(Heap& heap) { return heap.sequence({}, Sequence::Flavour::generator); }
+
 Value filter_map(const Invocation& call) {
   Heap& heap = call.heap();
+  if (!is_true(call.subject)) return no_items(heap);
   std::vector<Value> mapped;
   if (call.rest.empty()) {
     const auto find_named = [&](std::string_view name) -> const Value* {
@@ -239,10 +276,11 @@ Value filter_map(const Invocation& call) {
     const Value* attribute = find_named("attribute");
     if (!attribute) throw template_error("map requires a filter argument");
     const Value* fallback = find_named("default");
-    for (const Value& item : iterate(heap, call.subject)) {
-      const Value value = attribute_path(heap, item, *attribute);
-      mapped.push_back(value.is_undefined() && fallback ? *fallback : value);
-    }
+    for (const NamedValue& named : call.named_rest)
+      if (named.name != "attribute" && named.name != "default")
+        throw template_error("map: unexpected argument '{}'", printable(named.name));
+    for (const Value& item : iterate(heap, call.subject))
+      mapped.push_back(attribute_path(heap, item, *attribute, fallback ? *fallback : Value()));
   } else {
     const Value name = to_text(heap, call.rest[0]);
     const Native* filter = find_filter(name.text().bytes);
@@ -258,6 +296,7 @@ Value filter_map(const Invocation& call) {
 template <bool by_attribute, bool wanted>
 Value filter_select(const Invocation& call) {
   Heap& heap = call.heap();
+  if (!is_true(call.subject)) return no_items(heap);
   std::span<const Value> arguments = call.rest;
   Value attribute;
   if (by_attribute) {
@@ -374,12 +413,24 @@ Value filter_truncate(const Invocation& call) {
   return out.finish(heap);
 }
 
+// Words of letters, digits and underscores.
 Value filter_wordcount(const Invocation& call) {
-  const Value words = split_text(call.heap(), subject_text(call).text(), std::nullopt, -1, false);
-  return Value(length(words));
+  const Value subject = subject_text(call);
+  std::string_view left = subject.text().bytes;
+  call.heap().charge(1 + left.size());
+  int64_t n_words = 0;
+  for (bool inside = false; !left.empty();) {
+    const CodePoint point = first_code_point(left);
+    const bool is_letter = point.value == '_' || is_word_class(char_type(point.value));
+    if (is_letter && !inside) ++n_words;
+    inside = is_letter;
+    left.remove_prefix(point.n_bytes);
+  }
+  return Value(n_words);
 }
 
 Value filter_format(const Invocation& call) {
+  if (!call.named_rest.empty()) throw template_error("format: named values are not supported");
   return percent_format(call.heap(), subject_text(call).text(), call.rest);
 }
 
@@ -393,6 +444,8 @@ Value filter_safe(const Invocation& call) {
 }
 
 Value filter_urlencode(const Invocation& call) {
+  if (call.subject.is(Kind::dict) || call.subject.is(Kind::sequence))
+    throw template_error("urlencode: expected a string, found {}", type_name(call.subject));
   const Value subject = subject_text(call);
   const Text& text = subject.text();
   call.heap().charge(1 + text.bytes.size());
@@ -448,13 +501,24 @@ Value filter_abs(const Invocation& call) {
   return Value(std::abs(call.subject.integer()));
 }
 
-// The number that a text spells, with blanks around and underscores inside as Python takes them.
+// The number that a text spells, with blanks around and underscores inside as Python takes them; also one
+// beyond all bounds, and the words for what is none.
 std::optional<double> spelled_number(std::string_view text) {
   std::string plain;
   for (const char c : strip_left(strip_right(text)))
     if (c != '_') plain += c;
   if (plain.starts_with('+')) plain.erase(0, 1);
-  return parse_number(plain);
+  const bool is_negative = plain.starts_with('-');
+  const std::string word = plain.size() > 9 ? "" : to_lower(std::string_view(plain).substr(is_negative));
+  constexpr double kInfinity = std::numeric_limits<double>::infinity();
+  if (word == "nan") return std::numeric_limits<double>::quiet_NaN();
+  if (word == "inf" || word == "infinity") return is_negative ? -kInfinity : kInfinity;
+  return parse_float(plain);
+}
+
+bool is_digits(std::string_view text) {
+  if (text.starts_with('-')) text.remove_prefix(1);
+  return !text.empty() && std::ranges::all_of(text, [](char c) { return c >= '0' && c <= '9'; });
 }
 
 Value filter_int(const Invocation& call) {
@@ -480,9 +544,11 @@ Value filter_int(const Invocation& call) {
     }
     if (digits.starts_with('+')) digits.erase(0, 1);
     if (const auto whole = parse_integer(digits)) return Value(*whole);
+    if (is_digits(digits)) throw template_error("int: the integer is too large");
     number = spelled_number(digits);
   }
-  if (!number || !(std::fabs(*number) < 0x1p63)) return fallback;
+  if (!number || std::isnan(*number)) return fallback;
+  if (!(std::fabs(*number) < 0x1p63)) throw template_error("int: the integer is too large");
   return Value(static_cast<int64_t>(*number));
 }
 
@@ -514,7 +580,7 @@ Value filter_round(const Invocation& call) {
   if (precision < 0) return Value(std::nearbyint(call.subject.number() * scale) / scale);
   // Printing rounds the exact value half to even, as Python does.
   return Value(
-      parse_number(fmt::format("{:.{}f}", call.subject.number(), precision)).value_or(call.subject.number()));
+      parse_float(fmt::format("{:.{}f}", call.subject.number(), precision)).value_or(call.subject.number()));
 }
 
 // Unlike the dot, attr never takes an element.

@@ -116,6 +116,12 @@ Value Heap::sequence(std::span<const Value> items, Sequence::Flavour flavour) {
   return share(copy(items), flavour);
 }
 
+Value Heap::named(std::span<const Value> items, Sequence::Flavour flavour,
+                  std::span<const std::string_view> names) {
+  return Value(make<Sequence>(
+      Sequence{.flavour = flavour, .depth = depth_around(items), .items = copy(items), .names = names}));
+}
+
 Value Heap::dict(std::span<const Value> keys, std::span<const Value> values) {
   RUVLLM_ASSERT(keys.size() == values.size());
   size_t n_buckets = 1;
