@@ -238,8 +238,9 @@ inline int ceil_ue4m3(float x) {
   if (exponent >= 9) return 126;
   const float step =
       exponent < -6 ? 0x1p-9f : float_from_bits(static_cast<uint32_t>(exponent + 127 - 3) << 23);
-  const float steps = __builtin_ceilf(x / step);  // from 8 on where numbers are normal
-  const int code = static_cast<int>(steps) + (exponent < -6 ? 0 : (exponent + 6) * 8);
+  const float steps = x / step;  // from 8 on where numbers are normal
+  const int whole = static_cast<int>(steps);
+  const int code = whole + (steps > static_cast<float>(whole)) + (exponent < -6 ? 0 : (exponent + 6) * 8);
   return code < 126 ? code : 126;
 }
 
