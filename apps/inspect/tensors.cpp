@@ -110,6 +110,7 @@ struct Row {
 struct Listing {
   std::shared_ptr<const format::ModelFile> model;
   std::optional<MappedFile> lone;
+  std::vector<std::vector<std::byte>> aligned;  ///< copies of values that lie at odd addresses
   std::vector<Row> rows;
 };
 
@@ -151,6 +152,8 @@ Listing list_safetensors_file(const std::filesystem::path& path) {
       row.values =
           format::Tensor{entry.name, *format, {entry.shape.rbegin(), entry.shape.rend()}, entry.bytes};
     if (row.values && row.values->dimensions.empty()) row.values->dimensions = {1};
+    if (row.values && reinterpret_cast<uintptr_t>(entry.bytes.data()) % 4 != 0)
+      row.values->bytes = listing.aligned.emplace_back(entry.bytes.begin(), entry.bytes.end());
     listing.rows.push_back(std::move(row));
   }
   return listing;
