@@ -14,6 +14,7 @@
 #include "cli/token_list.h"
 #include "inspect.h"
 #include "kv/kv_cache.h"
+#include "model/hparams.h"
 #include "model/model.h"
 
 #include <unistd.h>
@@ -36,7 +37,7 @@ struct Options {
   std::string tokens;
   kv::KvFormat kv_format = kv::KvFormat::f16;
   std::string quantize_on_load;
-  uint32_t n_context = 0;  ///< 0: as many as there are tokens
+  uint32_t n_context = 0;  ///< 0: what the model was trained for
   uint32_t chunk = 512;
   std::string out;
   int top = 0;
@@ -44,16 +45,22 @@ struct Options {
 
 using OnRow = std::function<void(size_t position, std::span<const float> logits)>;
 
+// Room for the tokens: some models turn positions by how much there is. Caches grow as they are filled.
+uint32_t context_of(const Options& options, const model::HyperParameters& h, size_t n_tokens) {
+  return options.n_context ? options.n_context : std::max(h.n_context, static_cast<uint32_t>(n_tokens));
+}
+
 // Feeds the tokens `chunk` at a time; the size of a chunk changes no bit of any row.
 void compute_logits(const cli::LoadedModel& loaded, const std::vector<text::TokenId>& tokens,
                     const Options& options, const OnRow& on_row) {
   model::Runner runner(loaded.model, *loaded.pool, tensor::ActivationPrecision::exact);
-  const auto cache =
-      kv::make_contiguous_cache(loaded.model->kv_shape(options.kv_format, options.kv_format),
-                                options.n_context ? options.n_context : static_cast<uint32_t>(tokens.size()));
-  for (size_t first = 0; first < tokens.size(); first += options.chunk) {
+  const model::HyperParameters& h = loaded.model->hparams();
+  const auto cache = kv::make_contiguous_cache(loaded.model->kv_shape(options.kv_format, options.kv_format),
+                                               context_of(options, h, tokens.size()));
+  const size_t chunk = h.causal ? options.chunk : tokens.size();  // where all see all, all come at once
+  for (size_t first = 0; first < tokens.size(); first += chunk) {
     cli::throw_if_interrupted();
-    const size_t n_tokens = std::min<size_t>(options.chunk, tokens.size() - first);
+    const size_t n_tokens = std::min<size_t>(chunk, tokens.size() - first);
     const model::Segment segment{std::span(tokens).subspan(first, n_tokens), cache.get(),
                                  model::Answers::all};
     const std::span<const float> logits = runner.forward({&segment, 1});
@@ -173,8 +180,9 @@ Inspection add_logits(CLI::App& inspect) {
       ->capture_default_str()
       ->check(cli::between(1, 1 << 20));
   command
-      ->add_option("-c,--ctx", options->n_context,
-                   "Room for this many tokens (as many as there are): some models turn positions by it.")
+      ->add_option(
+          "-c,--ctx", options->n_context,
+          "Room for this many tokens (what the model was made for): some models turn positions by it.")
       ->type_name("N")
       ->check(cli::between(1, static_cast<double>(limits::kContextTokens)));
   cli::add_kv_type_option(*command, options->kv_format);

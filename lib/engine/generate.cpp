@@ -58,7 +58,12 @@ class Delivery {
 
 bool is_set(const std::atomic<bool>* cancel) { return cancel && cancel->load(std::memory_order_relaxed); }
 
-void check_request(const GenerationRequest& request, const kv::KvCache& cache) {
+void check_request(const GenerationRequest& request, const kv::KvCache& cache,
+                   const model::HyperParameters& h) {
+  if (!h.causal)
+    throw Error(Errc::usage,
+                "{}.attention.causal is false: this model reads texts whole and can't go on with them",
+                h.arch->name);
   if (request.prompt.empty()) throw Error(Errc::usage, "the prompt has no tokens");
   if (request.max_tokens < 0)
     throw Error(Errc::usage, "max tokens is {}, expected 0 or more", request.max_tokens);
@@ -117,7 +122,7 @@ bool Generator::ends_turn(text::TokenId token) const {
 
 GenerationResult Generator::generate(const GenerationRequest& request, kv::KvCache& cache,
                                      const OnText& on_text, const std::atomic<bool>* cancel) {
-  check_request(request, cache);
+  check_request(request, cache, model_->hparams());
   GenerationResult result;
   Delivery delivery(tokenizer_, request.stop, on_text, result.text);
   sample::Sampler sampler(request.sampling, static_cast<int32_t>(model_->hparams().n_vocabulary));

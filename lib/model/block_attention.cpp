@@ -69,7 +69,7 @@ tensor::AttentionShape shape_of(const Pass& pass, uint32_t layer) {
           .page_tokens = kv::kPageTokens,
           .key_bytes = kv.key_bytes(),
           .value_bytes = kv.value_bytes(),
-          .causal = pass.h.arch->causal,
+          .causal = pass.h.causal,
           .window = pass.h.window_of(layer),
           .score_scale = pass.h.score_scale(),
           .soft_cap = pass.h.attention_soft_cap,
