@@ -234,11 +234,11 @@ class Collector {
 
   static std::vector<float> values_of(const SafetensorsEntry& entry) {
     const auto format = format_of(entry.type);
-    if (!format || safetensors_type_bytes(entry.type) == 1)
+    if (!format || safetensors_type_bits(entry.type) == 8)
       throw Error(Errc::corrupt_file, "its scale is of type {}, expected F32, BF16 or F16",
                   safetensors_type_name(entry.type));
     std::vector<std::byte> aligned(entry.bytes.begin(), entry.bytes.end());
-    std::vector<float> values(entry.bytes.size() / safetensors_type_bytes(entry.type));
+    std::vector<float> values(entry.bytes.size() * 8 / safetensors_type_bits(entry.type));
     tensor::decode_values(*format, aligned, values);
     return values;
   }

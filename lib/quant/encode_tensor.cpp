@@ -57,6 +57,10 @@ std::span<float> spread_importance(const Importance& importance, const format::T
 }
 
 void copy_piece(const format::Tensor& tensor, const Piece& piece, std::vector<std::byte>& out) {
+  if (!tensor.scales.empty())
+    throw Error(Errc::usage,
+                "tensor {} has a scale beside it and can't be copied as it is; choose another type than {}",
+                printable(tensor.name), tensor::format_name(tensor.format));
   const std::span<const std::byte> bytes = bytes_of(tensor, piece);
   out.assign(bytes.begin(), bytes.end());
 }
