@@ -90,8 +90,11 @@ SpecialTexts configured_texts(const TokenizerConfig& config) {
   SpecialTexts texts;
   for (const std::string_view role : kRoles)
     if (auto spelling = role_spelling(view, role)) texts.named.emplace_back(role, std::move(*spelling));
+  const auto is_token = [](const Json& json) { return json.is_string() || json.is_object(); };
   const auto add = [&](const JsonView& list) {
-    for (size_t i = 0; i < list.n_elements(); ++i) texts.additional.push_back(spelling_of(list.element(i)));
+    if (!list.json().is_array()) return;
+    for (size_t i = 0; i < list.n_elements(); ++i)
+      if (is_token(list.json()[i])) texts.additional.push_back(spelling_of(list.element(i)));
   };
   if (const auto list = view.find("additional_special_tokens")) add(*list);
   // A list of more of them, or tokens with names of the model's own ("image_token").
@@ -100,7 +103,7 @@ SpecialTexts configured_texts(const TokenizerConfig& config) {
       add(*extra);
     } else {
       for (const auto& [name, value] : extra->json().items())
-        texts.named.emplace_back(name, spelling_of(extra->at(name)));
+        if (is_token(value)) texts.named.emplace_back(name, spelling_of(extra->at(name)));
     }
   }
   return texts;

@@ -173,7 +173,10 @@ Value find_member(Heap& heap, const Value& object, std::string_view name) {
 }  // namespace
 
 const Native* find_function(std::string_view name) { return find_row(kFunctions, name); }
-const Native* find_filter(std::string_view name) { return find_row(filter_table(), name); }
+const Native* find_filter(std::string_view name) {
+  const Native* filter = find_row(filter_table(), name);
+  return filter ? filter : find_row(list_filter_table(), name);
+}
 const Native* find_test(std::string_view name) { return find_row(test_table(), name); }
 
 const Native* find_method(const Value& object, std::string_view name) {

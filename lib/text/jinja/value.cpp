@@ -166,7 +166,9 @@ Value Heap::from_json(const OrderedJson& json, bool from_input, int depth) {
     case Type::number_integer:
       return Value(json.get<int64_t>());
     case Type::number_unsigned:
-      return json.get<uint64_t>() <= INT64_MAX ? Value(json.get<int64_t>()) : Value(json.get<double>());
+      if (json.get<uint64_t>() > INT64_MAX)
+        throw template_error("the integer {} is too large", json.get<uint64_t>());
+      return Value(json.get<int64_t>());
     case Type::number_float:
       return Value(json.get<double>());
     case Type::string: {
