@@ -21,8 +21,9 @@ class PipelineTokenizer final : public Tokenizer {
       return some;
     };
     added_ = AddedTokens(*parts_.vocab, rules(false));
-    added_normalised_ =
-        AddedTokens(*parts_.vocab, rules(true), [&](std::string_view text) { return normalise(text); });
+    added_normalised_ = AddedTokens(*parts_.vocab, rules(true), [&](std::string_view text) {
+      return normalise(text, FragmentPlace::first);
+    });
   }
 
   std::vector<TokenId> encode(std::string_view text, const EncodeOptions& options) const override {
