@@ -36,11 +36,12 @@ double least_p(size_t n_before, size_t n_now) {
   return p;
 }
 
-/// Where samples are too few for any p to be small enough: every sample of today is slower than every one of
-/// the baseline by the bound twice over.
-bool is_apart(const GateRow& row, double bound) {
+/// Whether samples are too few for any p to be surely below `level`, and every one of today is slower than
+/// every one of the baseline by the bound twice over.
+bool is_few_and_apart(const GateRow& row, double bound, double level) {
   const auto [before, now] = undisturbed(row.before, joined(row.now, row.again));
-  return now.front() < (1 - bound) * (1 - bound) * before.back();
+  return 2 * least_p(before.size(), now.size()) > level &&
+         now.front() < (1 - bound) * (1 - bound) * before.back();
 }
 
 /// Holm's step-down procedure: the smallest p of n is compared with level / n, the next with level / (n - 1),
@@ -124,10 +125,8 @@ void judge_slowdowns(std::span<GateRow> rows, double bound, const MeasureAgain& 
   }
   mark_sure_ones(rows);
   for (GateRow& row : rows)
-    if (!row.again.empty() && stays_slower(row, bound) &&
-        least_p(row.before.size(), row.now.size() + row.again.size()) >
-            kGateLevel / static_cast<double>(rows.size()))
-      row.slowed = row.slowed || is_apart(row, bound);
+    if (!row.slowed && !row.again.empty() && stays_slower(row, bound))
+      row.slowed = is_few_and_apart(row, bound, kGateLevel / static_cast<double>(rows.size()));
 }
 
 }  // namespace ruvllm::bench

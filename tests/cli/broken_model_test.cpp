@@ -97,7 +97,10 @@ TEST_CASE("chat answers nothing with logits that are no numbers, and says why") 
 TEST_CASE("a conversation goes on after an answer that could not be made") {
   if (!ruvllm::test::has_terminal()) return;
   const Fixture with;
-  ruvllm::test::Running chat({.arguments = {"chat", with.model}}, true);
+  ruvllm::test::Launch launch;
+  launch.arguments = {"chat", with.model};
+  launch.environment = {{"HOME", with.folder.path()}, {"NO_COLOR", "1"}};
+  ruvllm::test::Running chat(launch, true);
   REQUIRE(chat.wait_for("> "));
   for (int i = 0; i < 2; ++i) {
     chat.type("Hello\r");
