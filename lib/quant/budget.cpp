@@ -9,7 +9,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstdlib>
 #include <limits>
 #include <numeric>
 
@@ -27,7 +26,7 @@ constexpr Format kLadder[] = {Format::IQ2_XXS, Format::IQ2_XS, Format::IQ2_S,  F
 constexpr uint64_t kSampleValues = 64 * 1024;
 
 /// Errors in the output matrix go straight into the logits, and no later layer makes up for them.
-const double kOutputWeight = std::getenv("QZ_OUT") ? std::atof(std::getenv("QZ_OUT")) : 4.0;
+constexpr double kOutputWeight = 4.0;
 
 /// What `formats`, from which those are dropped that can't hold the tensor's values, cost.
 std::vector<BudgetOption> make_options(const format::Tensor& tensor, std::vector<Format>& formats,

@@ -7,6 +7,8 @@
 #include "tensor/ops.h"
 
 #include <algorithm>
+#include <cmath>
+#include <optional>
 
 namespace ruvllm::quant {
 namespace {
@@ -22,13 +24,33 @@ std::string place_text(const format::Tensor& tensor, const Piece& piece, size_t 
   return fmt::format("row {}, column {}", place / tensor.n_columns(), place % tensor.n_columns());
 }
 
-/// A block's scale left the range of what it is stored in: f16 for most. `values` as they were encoded.
+/// Where formats with scales in f16 come to the end of their range. Values beyond it that come back as
+/// something else have overflowed, even where the encoder made zeros of them.
+constexpr float kF16Range = 65504.0f;
+
+/// A value that rounding lost: decoded as an infinity or NaN, or large and far from itself.
+std::optional<size_t> find_lost(std::span<const float> values, std::span<const float> decoded) {
+  if (const auto bad = find_non_finite(decoded)) return bad;
+  for (size_t i = 0; i < values.size(); ++i) {
+    const float size = std::abs(values[i]);
+    if (size >= kF16Range && std::abs(decoded[i] - values[i]) > 0.5f * size) return i;
+  }
+  return std::nullopt;
+}
+
+/// Throws where a block's scale left the range of what it is stored in. `values` as they were encoded.
 void require_held(const TensorJob& job, const Piece& piece, std::span<const float> values,
                   std::span<const float> decoded) {
-  const auto bad = find_non_finite(decoded);
-  if (!bad) return;
-  throw Error(Errc::corrupt_file, "tensor {} has {:g} at {}, and {} cannot hold its block; take {}",
-              printable(job.tensor.name), values[*bad], place_text(job.tensor, piece, *bad),
+  const auto lost = find_lost(values, decoded);
+  if (!lost) return;
+  // A whole block is lost with its scale; the largest value around is what the scale was for.
+  const auto first = values.begin() + static_cast<std::ptrdiff_t>(*lost / 256 * 256);
+  const auto end = first + std::min<std::ptrdiff_t>(256, values.end() - first);
+  const auto largest =
+      std::max_element(first, end, [](float a, float b) { return std::abs(a) < std::abs(b); });
+  throw Error(Errc::corrupt_file, "tensor {} has {:g} at {}, which {} cannot hold; take {}",
+              printable(job.tensor.name), *largest,
+              place_text(job.tensor, piece, static_cast<size_t>(largest - values.begin())),
               tensor::format_name(job.format),
               job.format == Format::BF16 ? "F32" : "BF16 or F32, which have the range");
 }

@@ -105,10 +105,9 @@ TEST_CASE("what a type cannot hold is refused with the tensor, the place and a t
     const char* type;
     bool is_held;
   };
-  for (const Case& one :
-       {Case{7e4f, "F16", false}, Case{7e4f, "BF16", true}, Case{1e6f, "Q4_0", false},
-        Case{1e6f, "Q4_K_S", false}, Case{1e30f, "IQ4_XS", false}, Case{1e30f, "IQ3_S", false},
-        Case{1e30f, "Q3_K_S", false}, Case{1e30f, "PIQ3", false}, Case{1e30f, "F32", true}}) {
+  for (const Case& one : {Case{7e4f, "F16", false}, Case{7e4f, "BF16", true}, Case{1e6f, "Q4_0", false},
+                          Case{1e10f, "IQ4_XS", false}, Case{1e10f, "IQ3_S", false},
+                          Case{1e10f, "PIQ3", false}, Case{1e10f, "F32", true}}) {
     CAPTURE(std::string(one.type));
     CAPTURE(one.value);
     write_source(folder / "in.gguf", random, one.value);
