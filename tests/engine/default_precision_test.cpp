@@ -57,8 +57,11 @@ TEST_CASE("the default is within 2e-7 nats a token of exact attention, and choos
   const size_t n_tokens = model->hparams().n_vocabulary;
   double kl = 0;
   size_t n = 0, n_agree = 0;
-  for (const Tokens& tokens : engine::write_corpus(
-           model, *tokenizer, pool, {.n_tokens = 1500, .sequence_tokens = 250, .seed = test_seed()})) {
+  engine::CorpusOptions corpus;
+  corpus.n_tokens = 1500;
+  corpus.sequence_tokens = 250;
+  corpus.seed = test_seed();
+  for (const Tokens& tokens : engine::write_corpus(model, *tokenizer, pool, corpus)) {
     const std::vector<float> wanted = all_logits(exact, kv::KvFormat::f32, tokens);
     const std::vector<float> found = all_logits(fast, kv::KvFormat::q16, tokens);
     for (size_t at = 0; at < wanted.size(); at += n_tokens, ++n) {
