@@ -174,8 +174,16 @@ struct GridKernels {
                  size_t out_stride, void* scratch, const Grid& grid);
 };
 
-/// One page (or a contiguous run) of keys and values of one KV head, for attention.
-enum class KvFormat : uint32_t { f32, f16, q8, q4 };
+/// How keys and values are stored: f32; q16, integers of 16 bits with one scale a vector (lanes/q16.h); q8
+/// and q4, blocks of 32 as Q8_0 and Q4_0 have them.
+enum class KvFormat : uint32_t { f32, q16, q8, q4 };
+/// What a stored vector is for: a key's scale keeps its norm within bounds, a value's its largest.
+enum class KvRole : uint32_t { key, value };
+/// A page holds page_tokens keys (or values) of one KV head; in q16 their scales (f32) come first. This is
+/// how many bytes those take.
+constexpr size_t kv_scales_bytes(KvFormat format, size_t page_tokens) {
+  return format == KvFormat::q16 ? page_tokens * sizeof(float) : 0;
+}
 
 /// The register tile of f32 matrix products (training): C tile (n_rows, n_columns), c_stride floats between
 /// rows, = sum over k < depth of a[k * n_rows + i] * b[k * n_columns + j], one fused multiply-add after the
@@ -240,9 +248,9 @@ struct KernelSet {
   /// In place, max-subtracted. Any n >= 1.
   void (*softmax)(float* x, size_t n);
 
-  /// f32 <-> stored keys or values (f16, q8: 32 with f16 scale as Q8_0, q4: as Q4_0), n a multiple of 32 for
-  /// q8, q4.
-  void (*store_kv)(const float* x, void* out, size_t n, KvFormat format);
+  /// n values to a stored key or value; n is a multiple of 32 for q8 and q4. `scale`: of the vector, in q16
+  /// alone: NaN where a value is none, or not finite.
+  void (*store_kv)(const float* x, size_t n, KvFormat format, KvRole role, void* vector, float* scale);
 
   /// Attention of n_queries query vectors that share one KV head, all for one query position (the heads of a
   /// GQA group), over keys [first_key, end_key) that lie key_stride bytes apart. Online softmax (Milakov and
@@ -250,9 +258,8 @@ struct KernelSet {
   /// nothing but the query and its keys. score_scale multiplies q.k; soft_cap 0 means none; alibi_slopes may
   /// be null (one a query). out: (n_queries, value_dimension), normalised.
   ///
-  /// All in f32; or, in pairs, queries times score_scale, keys, softmax weights and values are rounded to
-  /// bf16, as FlashAttention-2 takes them on GPUs (Dao 2023), and scores sum pairs of dimensions, outputs
-  /// pairs of keys as products with BF16 weights sum pairs of columns. All else stays f32.
+  /// All in f32; or, where keys and values are q16, in integers: queries are rounded as keys are, a block's
+  /// softmax weights to 1 / 8191 of the largest (lanes/q16.h), products are summed exactly, scales are f32.
   struct AttentionArguments {
     const float* queries;  // (n_positions, n_queries, key_dimension): n_positions consecutive query positions
     size_t n_positions;    // query positions first_position, first_position + 1, ...
@@ -260,13 +267,14 @@ struct KernelSet {
     size_t position_stride;  // floats between queries of consecutive positions; also of out
     size_t key_dimension;
     size_t value_dimension;
-    const void* const* key_pages;  // page p holds keys [p * page_tokens, (p+1) * page_tokens) of this KV head
+    const void* const* key_pages;  // page p holds keys [p * page_tokens, (p+1) * page_tokens) of this KV
+                                   // head, after their scales (kv_scales_bytes)
     const void* const* value_pages;  //
     size_t page_tokens;              // a multiple of 64
     size_t key_stride;               // bytes between keys inside a page
     size_t value_stride;
     KvFormat key_format, value_format;
-    bool in_pairs;          // bf16, as above
+    bool in_integers;       // as above
     size_t first_position;  // absolute position of queries[0]
     size_t window;          // 0: all keys up to the query's own; W: the last W of them
     bool causal;            // false: every query sees keys [0, n_keys)

@@ -23,7 +23,8 @@ std::string test_case(const SpeedRow& row) {
   text += property("median_tps", fmt::format("{:.4f}", stats.median));
   text += property("mad", fmt::format("{:.4f}", stats.deviation));
   text += property("pct_of_limit", fmt::format("{:.2f}", 100 * row.share()));
-  if (row.before) text += property("baseline_tps", fmt::format("{:.4f}", row.before->median));
+  if (!row.before.empty()) text += property("baseline_tps", fmt::format("{:.4f}", row.median_before()));
+  if (row.p_value) text += property("p_value", fmt::format("{:.4g}", *row.p_value));
   text += "    </properties>\n";
   if (row.slowed)
     text += fmt::format("    <failure type=\"slowdown\" message=\"{}\"/>\n", escaped(slowdown_text(row)));

@@ -8,7 +8,7 @@
 int main(int argc, char** argv) {
   using namespace ruvllm;
   std::string model;
-  kv::KvFormat kv_format = kv::KvFormat::f16;
+  kv::KvFormat kv_format = kv::KvFormat::q16;
   std::string quantize_on_load;
   bench::PerplexityOptions perplexity;
   bench::SpeedOptions speed;

@@ -73,8 +73,8 @@ std::string table_row(const SpeedRow& row) {
       "%</td>",
       row.test.name(), row.test.threads, stats.median, stats.least, stats.most, stats.deviation,
       100 * row.share());
-  if (row.before)
-    text += fmt::format("<td>{:.2f} ({:+.1f} %{})</td>", row.before->median, row.change_percent(),
+  if (!row.before.empty())
+    text += fmt::format("<td>{:.2f} ({:+.1f} %{})</td>", row.median_before(), row.change_percent(),
                         row.slowed ? ", slower" : "");
   else
     text += "<td>-</td>";

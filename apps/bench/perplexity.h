@@ -13,7 +13,7 @@ struct PerplexityOptions {
   std::string file;       ///< empty: not asked for
   std::string reference;  ///< --kl-against
   uint32_t context = 512;
-  kv::KvFormat kv_format = kv::KvFormat::f16;
+  kv::KvFormat kv_format = kv::KvFormat::q16;
   std::string quantize_on_load;  ///< a type for the model's weights, not for the reference's
   std::optional<double> max_perplexity;
   std::optional<double> max_kl;

@@ -30,7 +30,7 @@ Cells cells_of(const std::vector<SpeedRow>& rows) {
   cells.titles = {"test", "model", "type", "threads", "isa", "tokens/s", "mad", "% of limit"};
   if (has_versus) cells.titles.insert(cells.titles.end(), {"other", "ratio"});
   const bool has_baseline =
-      std::any_of(rows.begin(), rows.end(), [](const SpeedRow& row) { return row.before.has_value(); });
+      std::any_of(rows.begin(), rows.end(), [](const SpeedRow& row) { return !row.before.empty(); });
   if (has_baseline) cells.titles.insert(cells.titles.end(), {"before", "change", ""});
   for (const SpeedRow& row : rows) {
     const Stats stats = row.stats();
@@ -47,8 +47,8 @@ Cells cells_of(const std::vector<SpeedRow>& rows) {
       line.push_back(pairs.empty() ? "-" : fmt::format("{:.2f}", stats_of(row.versus).median));
       line.push_back(pairs.empty() ? "-" : fmt::format("{:.3f}", stats_of(pairs).median));
     }
-    if (has_baseline && row.before)
-      line.insert(line.end(), {fmt::format("{:.2f}", row.before->median),
+    if (has_baseline && !row.before.empty())
+      line.insert(line.end(), {fmt::format("{:.2f}", row.median_before()),
                                fmt::format("{:+.1f} %", row.change_percent()), row.slowed ? "slower" : ""});
     else if (has_baseline)
       line.insert(line.end(), {"-", "-", ""});
@@ -71,11 +71,25 @@ std::string as_table(const Cells& cells, const cli::CommonOptions& common) {
   return table.text(cli::Style(cli::use_color(1, common.color)));
 }
 
+/// Text for a cell of a table: a bar or a line's end of its own would begin another cell or end the row.
+std::string markdown_cell(std::string_view text) {
+  std::string cell;
+  for (const char c : text) {
+    if (c == '|' || c == '\\') cell += '\\';
+    cell += static_cast<unsigned char>(c) < 32 ? ' ' : c;
+  }
+  return cell;
+}
+
 std::string as_markdown(const Cells& cells) {
   std::string text = "| " + join(cells.titles, " | ") + " |\n|";
   for (size_t i = 0; i < cells.titles.size(); ++i) text += i < 3 || i == 4 ? " --- |" : " ---: |";
   text += "\n";
-  for (const auto& row : cells.rows) text += "| " + join(row, " | ") + " |\n";
+  for (const auto& row : cells.rows) {
+    text += "|";
+    for (const std::string& cell : row) text += " " + markdown_cell(cell) + " |";
+    text += "\n";
+  }
   return text;
 }
 
@@ -85,7 +99,7 @@ std::string as_csv(const Cells& cells) {
     for (const std::string& cell : row) {
       std::string text = cell;
       for (size_t at = 0; (at = text.find('"', at)) != std::string::npos; at += 2) text.insert(at, 1, '"');
-      quoted.push_back(cell.find_first_of(",\"\n") == std::string::npos ? cell : "\"" + text + "\"");
+      quoted.push_back(cell.find_first_of(",\"\r\n") == std::string::npos ? cell : "\"" + text + "\"");
     }
     return join(quoted, ",") + "\n";
   };
@@ -107,10 +121,12 @@ OrderedJson SpeedRow::json() const {
     row["ratios"] = ratios(*this);
     row["median_ratio"] = stats_of(ratios(*this)).median;
   }
-  if (before) {
-    row["baseline_tps"] = before->median;
+  if (!before.empty()) {
+    row["baseline_tps"] = median_before();
     row["change_pct"] = change_percent();
     row["slowed"] = slowed;
+    if (p_value) row["p_value"] = *p_value;
+    if (slowed) row["gate_missed"] = slowdown_text(*this);
   }
   return row;
 }

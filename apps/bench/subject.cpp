@@ -20,6 +20,10 @@ using Clock = std::chrono::steady_clock;
 // Tokens of a prompt that are fed at once, as the engine does.
 constexpr int kPrefillChunk = 512;
 
+// A sample lasts at least so long, of as many passes as that takes: shorter ones tell whether a scheduler's
+// slice ended in them.
+constexpr double kLeastSeconds = 0.05;
+
 /// The weight type that most bytes of a file are in.
 std::string main_type(const format::ModelFile& file) {
   std::map<std::string_view, uint64_t> bytes;
@@ -104,6 +108,13 @@ void Subject::forward(int n_tokens) {
 
 double Subject::run(const SpeedTest& test, ThreadPool& pool) {
   prepare(test, pool);
+  double seconds = 0;
+  int n_passes = 0;
+  for (; seconds < kLeastSeconds; ++n_passes) seconds += pass(test);
+  return n_passes * test.batch * (test.n_prompt + test.n_generated) / seconds;
+}
+
+double Subject::pass(const SpeedTest& test) {
   for (auto& cache : caches_) cache->truncate(std::min(cache->n_tokens(), static_cast<uint32_t>(test.depth)));
   while (caches_[0]->n_tokens() < static_cast<uint32_t>(test.depth))
     forward(std::min(kPrefillChunk, test.depth - static_cast<int>(caches_[0]->n_tokens())));
@@ -115,8 +126,7 @@ double Subject::run(const SpeedTest& test, ThreadPool& pool) {
     forward(1);
     cli::throw_if_interrupted();
   }
-  const double seconds = std::chrono::duration<double>(Clock::now() - start).count();
-  return test.batch * (test.n_prompt + test.n_generated) / seconds;
+  return std::chrono::duration<double>(Clock::now() - start).count();
 }
 
 double Subject::limit(const SpeedTest& test, const MachineLimits& limits) const {

@@ -23,13 +23,14 @@ class Subject {
   std::string type() const;  ///< "Q4_K": the type that most bytes are in
   uint64_t file_bytes() const { return file_bytes_; }
 
-  /// Runs one test on `pool`, once; tokens a second.
+  /// One sample of a test on `pool`: tokens a second.
   double run(const SpeedTest& test, ThreadPool& pool);
   /// What the limits allow a test at most, in tokens a second.
   double limit(const SpeedTest& test, const MachineLimits& limits) const;
 
  private:
   void prepare(const SpeedTest& test, ThreadPool& pool);
+  double pass(const SpeedTest& test);  ///< its tokens once; seconds
   void forward(int n_tokens);
 
   std::string name_, type_;

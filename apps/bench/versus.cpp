@@ -3,6 +3,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/limits.h"
+#include "base/utf8.h"
 
 #include <fcntl.h>
 #include <spawn.h>
@@ -84,13 +85,21 @@ std::string output_of(const std::string& command) {
 void add_versus(const std::string& command, std::vector<SpeedRow>& rows) {
   const Json answer = parse_json(without_messages(output_of(command)), "--vs");
   size_t n_found = 0;
+  const auto count = [](const Json& entry, const char* name) {
+    const auto found = entry.find(name);
+    return found != entry.end() && found->is_number_integer() ? found->get<int64_t>() : 0;
+  };
   for (const Json& entry : answer) {
     if (!entry.is_object()) continue;
-    const int n_prompt = entry.value("n_prompt", 0), n_generated = entry.value("n_gen", 0);
+    const int64_t n_prompt = count(entry, "n_prompt"), n_generated = count(entry, "n_gen");
     for (SpeedRow& row : rows) {
       if (row.test.n_prompt != n_prompt || row.test.n_generated != n_generated || row.test.batch != 1)
         continue;
-      row.versus.push_back(entry.value("avg_ts", 0.0));
+      const auto rate = entry.find("avg_ts");
+      if (rate == entry.end() || !rate->is_number() || !(rate->get<double>() > 0))
+        throw Error(Errc::failed, "--vs: avg_ts of {} is {}, expected a number above 0", row.test.name(),
+                    rate == entry.end() ? "not there" : printable(dump_json(*rate)));
+      row.versus.push_back(*rate);
       ++n_found;
     }
   }

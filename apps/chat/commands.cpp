@@ -1,9 +1,9 @@
 // What lines that begin with '/' do: one table, one function each.
 #include "base/error.h"
-#include "base/file.h"
 #include "base/limits.h"
 #include "base/machine.h"
 #include "base/strings.h"
+#include "base/text_file.h"
 #include "base/utf8.h"
 #include "cli/help.h"
 #include "cli/load_model.h"
@@ -183,7 +183,7 @@ void Repl::load(const std::string& argument) {
 }
 
 void Repl::file(const std::string& argument) {
-  const std::string text = read_file(need(argument, "/file FILE"), limits::kPromptBytes);
+  const std::string text = read_text_file(need(argument, "/file FILE"), limits::kPromptBytes);
   attached_ += text + (text.ends_with('\n') ? "" : "\n");
   tell(fmt::format("{} will stand before what you say next.", format_bytes(text.size())));
 }
@@ -202,7 +202,8 @@ void Repl::stats(const std::string&) {
 
 void Repl::model(const std::string& argument) {
   auto loaded = load_chat_model(need(argument, "/model MODEL"), options_, common_);
-  options_.sampling.take_recommended(loaded.file->metadata);
+  if (const std::string warning = options_.sampling.take_recommended(loaded.file->metadata); !warning.empty())
+    cli::warn(common_, warning);
   session_ = std::make_unique<Session>(std::move(loaded), options_);
   options_.model = argument;
   conversation_.clear();

@@ -3,6 +3,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/limits.h"
+#include "base/text_file.h"
 #include "chat.h"
 #include "cli/console.h"
 #include "cli/load_model.h"
@@ -22,9 +23,9 @@ namespace {
 // The prompt of a one-shot answer; nothing where there is to be a conversation.
 std::optional<std::string> read_prompt(const Options& options) {
   if (options.prompt) return options.prompt;
-  if (!options.file.empty() && options.file != "-") return read_file(options.file, limits::kPromptBytes);
+  if (!options.file.empty() && options.file != "-") return read_text_file(options.file, limits::kPromptBytes);
   if (options.file.empty() && cli::is_terminal(STDIN_FILENO)) return std::nullopt;
-  std::string text = read_stdin(limits::kPromptBytes);
+  std::string text = decode_text(read_stdin(limits::kPromptBytes), "standard input", limits::kPromptBytes);
   if (text.empty()) throw Error(Errc::usage, "standard input is empty; give a prompt with -p, -f or a pipe");
   return text;
 }
@@ -36,7 +37,8 @@ int run(Options options, const cli::CommonOptions& common) {
   cli::resolve_model(options.model, common);  // before standard input is waited for
   const std::optional<std::string> prompt = read_prompt(options);
   cli::LoadedModel loaded = load_chat_model(options.model, options, common);
-  options.sampling.take_recommended(loaded.file->metadata);
+  if (const std::string warning = options.sampling.take_recommended(loaded.file->metadata); !warning.empty())
+    cli::warn(common, warning);
   auto session = std::make_unique<Session>(std::move(loaded), options);
   return prompt ? answer_once(*session, options, *prompt, common)
                 : converse(std::move(session), options, common);

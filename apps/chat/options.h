@@ -23,7 +23,7 @@ struct Options {
   uint32_t n_context = 0;   ///< 0: what the model was trained for
   bool ignore_eos = false;
   std::vector<std::string> stop;
-  kv::KvFormat kv_format = kv::KvFormat::f16;
+  kv::KvFormat kv_format = kv::KvFormat::q16;
   std::string quantize_on_load;  ///< a type; empty: weights as they are
   uint32_t chunk = 512;
   cli::SamplingOptions sampling;

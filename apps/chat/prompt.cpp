@@ -3,6 +3,7 @@
 #include "base/error.h"
 #include "base/strings.h"
 #include "base/utf8.h"
+#include "text/prompt_tokens.h"
 #include "text/reply_parse.h"
 
 #include <utility>
@@ -46,7 +47,7 @@ PromptTokens PromptMaker::prompt(std::span<const Message> messages, const std::s
   if (!system.empty())
     throw Error(Errc::usage, "a system text needs a chat template, and {}; --chat-format gives one",
                 raw_ ? "--raw uses none" : "this model has none");
-  return {tokenizer_->encode(messages.back().text, {.add_special = true, .parse_special = raw_})};
+  return {text::plain_prompt_tokens(*tokenizer_, messages.back().text, raw_)};
 }
 
 PromptTokens PromptMaker::templated(std::span<const Message> messages, const std::string& system) const {
@@ -57,13 +58,8 @@ PromptTokens PromptMaker::templated(std::span<const Message> messages, const std
         request.messages.emplace_back(OrderedJson{{"role", message.role}, {"content", message.text}});
     if (!message.reasoning.empty()) said["reasoning_content"] = message.reasoning;
   }
-  if (!template_->capabilities().system_role) request.messages = text::fold_system_message(request.messages);
-  const text::Prompt rendered = template_->render(request);
-  auto tokens = text::encode_prompt(*tokenizer_, rendered);
-  const auto bos = tokenizer_->bos();
-  if (bos && tokenizer_->adds_bos() && (tokens.empty() || tokens.front() != *bos))
-    tokens.insert(tokens.begin(), *bos);
-  return {std::move(tokens), text::ReplyParser::opens_reasoning(rendered.text)};
+  const text::Prompt rendered = text::render_prompt(*template_, std::move(request));
+  return {text::prompt_tokens(*tokenizer_, rendered), text::ReplyParser::opens_reasoning(rendered.text)};
 }
 
 }  // namespace ruvllm::chat

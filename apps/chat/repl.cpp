@@ -98,16 +98,17 @@ std::optional<std::string> Repl::read_block(std::string line) {
 
 void Repl::answer() {
   engine::GenerationRequest request = options_.request();
+  std::optional<AnswerView> view;
   try {
     PromptTokens prompt = session_->prompts().prompt(conversation_.messages(), options_.system);
     request.prompt = std::move(prompt.tokens);
     std::optional<text::ReplyParser::Options> marks;
     if (session_->prompts().uses_template())
       marks = {.parse_tools = false, .starts_in_reasoning = prompt.opens_reasoning};
-    AnswerView view(style_, marks);
+    view.emplace(style_, marks);
     const auto result = session_->answer(
-        std::move(request), [&](std::string_view text) { view.push(text); }, &cli::interrupt_flag());
-    view.finish();
+        std::move(request), [&](std::string_view text) { view->push(text); }, &cli::interrupt_flag());
+    view->finish();
     if (result.finish_reason == engine::FinishReason::interrupted) {
       cli::take_interrupt();
       tell("(stopped)");
@@ -118,9 +119,10 @@ void Repl::answer() {
       tell("(the context is full; /clear makes room)");
     last_stats_ = describe(result, session_->n_fed());
     cli::detail(common_, last_stats_);
-    conversation_.answered(view.content(), view.reasoning());
+    conversation_.answered(view->content(), view->reasoning());
   } catch (const Error&) {
-    conversation_.undo();  // what couldn't be answered was not said
+    if (view) view->finish();  // what was said before stands on lines of its own
+    conversation_.undo();      // what couldn't be answered was not said
     throw;
   }
 }

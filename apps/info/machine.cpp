@@ -18,7 +18,7 @@
 namespace ruvllm::info {
 namespace {
 
-// Sizes that models come in, with the keys and values (f16) of one token in a model of that size.
+// Sizes that models come in, with the keys and values (16 bits) of one token in a model of that size.
 struct ModelSize {
   std::string_view name;
   double n_parameters;

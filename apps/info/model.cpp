@@ -39,7 +39,7 @@ struct Summary {
   uint64_t weight_bytes = 0;
   uint64_t n_vocabulary = 0;
   std::map<std::string, TypeUse> types;
-  uint64_t kv_token_bytes = 0;  ///< f16
+  uint64_t kv_token_bytes = 0;  ///< in q16
 
   double bits_per_weight() const {
     return n_parameters ? static_cast<double>(weight_bytes) * 8 / static_cast<double>(n_parameters) : 0;
@@ -74,7 +74,7 @@ Summary summarise(std::shared_ptr<const format::ModelFile> file) {
   }
   const model::HyperParameters& h = *summary.hparams;
   const kv::KvShape shape{h.n_layers,        h.n_kv_heads,      h.head_dimension,
-                          h.value_dimension, kv::KvFormat::f16, kv::KvFormat::f16};
+                          h.value_dimension, kv::KvFormat::q16, kv::KvFormat::q16};
   summary.kv_token_bytes = shape.token_bytes();
   return summary;
 }

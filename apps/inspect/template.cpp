@@ -23,6 +23,7 @@ namespace {
 struct Options {
   std::string model;
   std::string template_file;
+  std::string template_name;
   std::string messages;
   std::string tools;
   bool no_generation_prompt = false;
@@ -64,7 +65,7 @@ text::ChatTemplate load_template(const Options& options, const cli::CommonOption
                               {});
   if (options.model.empty()) throw Error(Errc::usage, "which template? MODEL, or --template FILE");
   const auto file = format::open_model_file(cli::resolve_model(options.model, common));
-  auto chat_template = text::load_chat_template(*file, *text::make_tokenizer(*file));
+  auto chat_template = text::load_chat_template(*file, *text::make_tokenizer(*file), options.template_name);
   if (!chat_template)
     throw Error(Errc::not_found,
                 "{} has no chat template, and its vocabulary tells no format; give --template FILE",
@@ -99,10 +100,16 @@ Inspection add_template(CLI::App& inspect) {
   auto options = std::make_shared<Options>();
   CLI::App* command = inspect.add_subcommand("template", "What a chat template makes of a conversation.");
   CLI::Option* model = cli::add_model_argument(*command, options->model)->required(false);
+  CLI::Option* file = command
+                          ->add_option("--template", options->template_file,
+                                       "Use this Jinja template in place of the model's.")
+                          ->type_name("FILE")
+                          ->excludes(model);
   command
-      ->add_option("--template", options->template_file, "Use this Jinja template in place of the model's.")
-      ->type_name("FILE")
-      ->excludes(model);
+      ->add_option("--template-name", options->template_name,
+                   "Of a model with several templates, use this one (tool_use, rag ...).")
+      ->type_name("NAME")
+      ->excludes(file);
   command->add_option("--messages", options->messages, "The conversation: a JSON list of messages.")
       ->type_name("FILE")
       ->required();

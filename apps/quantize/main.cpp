@@ -1,34 +1,25 @@
 // ruvllm quantize: a model into another format. Tested by tests/cli/quantize_test.cpp.
 #include "base/error.h"
-#include "base/limits.h"
 #include "base/strings.h"
 #include "base/utf8.h"
 #include "cli/app.h"
 #include "cli/console.h"
-#include "cli/load_model.h"
 #include "cli/model_options.h"
 #include "cli/progress.h"
-#include "engine/calibrate.h"
+#include "engine/quantize_job.h"
+#include "format/split_file.h"
 #include "options.h"
-#include "quant/budget.h"
-#include "quant/incoherence.h"
-#include "quant/partial_file.h"
 #include "quant/quantize_model.h"
 #include "report.h"
-#include "solvers.h"
+#include "train/dataset.h"
 
-#include <algorithm>
 #include <chrono>
 #include <filesystem>
 #include <optional>
-#include <span>
 #include <string>
 
 namespace ruvllm::quantize {
 namespace {
-
-/// general.file_type of files that are a mix of their own.
-constexpr uint32_t kFileTypeOfNoName = 1024;
 
 uint64_t parse_size(std::string_view option, const std::string& text) {
   const std::optional<uint64_t> n_bytes = parse_bytes(text);
@@ -36,11 +27,13 @@ uint64_t parse_size(std::string_view option, const std::string& text) {
   return *n_bytes;
 }
 
-/// "dir/model-F16.gguf" becomes "dir/model-Q4_K_M.gguf"; a folder "dir/model", "dir/model-Q4_K_M.gguf".
+/// "dir/model-F16.gguf" becomes "dir/model-Q4_K_M.gguf", and so does a shard of it; a folder "dir/model",
+/// "dir/model-Q4_K_M.gguf".
 std::filesystem::path default_output(const std::filesystem::path& input, std::string_view type) {
   const bool ends_with_slash = input.filename().empty();
   const std::filesystem::path path = ends_with_slash ? input.parent_path() : input;
   std::string stem = path.filename().string();
+  if (const auto shard = format::parse_split_name(stem)) stem = shard->stem;
   if (stem.ends_with(".gguf")) stem.resize(stem.size() - 5);
   for (const std::string_view suffix : {"-F32", "-F16", "-BF16", "-f32", "-f16", "-bf16"})
     if (stem.ends_with(suffix)) stem.resize(stem.size() - suffix.size());
@@ -57,204 +50,111 @@ quant::Recipe make_recipe(const Options& options) {
   return recipe;
 }
 
-/// What is known of importance, and from where.
-struct Guide {
-  quant::Importance importance;
-  quant::Provenance provenance;
-};
-
-Guide make_guide(const format::ImatrixFile& file, const std::string& name) {
-  Guide guide;
-  for (const auto& [tensor, entry] : file.entries) guide.importance.set(tensor, entry.means());
-  guide.provenance = {name, file.dataset, file.n_chunks};
-  return guide;
+/// A file that would be called "Q4_K" is a slip: other programs take the type in its place.
+void refuse_type_as_output(const std::string& output) {
+  if (output.empty() || quant::find_mix_or_null(output) == nullptr) return;
+  throw Error(Errc::usage,
+              "{} is a type, and stands where the output does; did you mean --type {}? (for a file "
+              "of that name: ./{})",
+              output, output, output);
 }
 
-format::ImatrixFile calibrate(const Options& options, const cli::CommonOptions& common) {
-  const std::string text = read_file(options.calibrate, limits::kPromptBytes);
-  const cli::LoadedModel loaded = cli::load_model(options.input, common);
-  cli::Progress progress(common, "calibrating", cli::ProgressUnit::items);
-  engine::CalibrationOptions how;
-  how.progress = [&](uint64_t done, uint64_t total) {
-    cli::throw_if_interrupted();
-    progress.update(done, total);
-  };
-  format::ImatrixFile file =
-      engine::collect_importance(loaded.model, *loaded.file, *loaded.tokenizer, *loaded.pool, text, how);
-  progress.finish();
-  file.dataset = std::filesystem::path(options.calibrate).filename().string();
-  if (!options.imatrix_out.empty()) format::write_imatrix(options.imatrix_out, file);
-  return file;
-}
-
-Guide read_guide(const Options& options, const cli::CommonOptions& common) {
-  if (!options.calibrate.empty())
-    return make_guide(calibrate(options, common),
-                      std::filesystem::path(options.imatrix_out).filename().string());
-  if (options.imatrix.empty()) return {};
-  return make_guide(format::read_imatrix(options.imatrix),
-                    std::filesystem::path(options.imatrix).filename().string());
-}
-
-/// The bytes that tensors may take, for the target given.
-uint64_t tensor_budget(const Options& options, const format::ModelFile& source, const quant::Plan& plan) {
-  if (options.target_bpw > 0) {
-    uint64_t n_values = 0;
-    for (const format::Tensor& tensor : source.tensors) n_values += tensor.n_values();
-    return static_cast<uint64_t>(options.target_bpw * static_cast<double>(n_values) / 8);
+engine::QuantizeOptions make_options(const Options& options) {
+  engine::QuantizeOptions how;
+  how.recipe = make_recipe(options);
+  if (!options.target_size.empty()) how.target_bytes = parse_size("--target-size", options.target_size);
+  how.target_bits = options.target_bpw;
+  how.allow_requantize = options.allow_requantize;
+  how.incoherence = options.incoherence;
+  how.method = options.method == "gptq"  ? engine::QuantizeMethod::gptq
+               : options.method == "awq" ? engine::QuantizeMethod::awq
+                                         : engine::QuantizeMethod::rtn;
+  how.search = options.search == "fast" ? quant::Search::fast : quant::Search::best;
+  if (!options.calibrate.empty()) {
+    how.calibration_text = train::read_plain_text(options.calibrate);
+    if (how.calibration_text.empty())
+      throw Error(Errc::usage, "--calibrate {}: the file is empty", printable(options.calibrate));
+    how.calibration_name = std::filesystem::path(options.calibrate).filename().string();
+    how.imatrix_out = options.imatrix_out;
   }
-  const uint64_t target = parse_size("--target-size", options.target_size);
-  const uint64_t rest = plan.header_bytes() + plan.tensors.size() * format::kGgufDefaultAlignment;
-  if (rest > target)
-    throw Error(Errc::usage, "--target-size {}: metadata alone takes {}", options.target_size,
-                format_bytes(rest));
-  return target - rest;
-}
-
-/// The scales of --method awq.
-quant::Folding make_folding(const Options& options, const cli::CommonOptions& common,
-                            const format::ModelFile& source, std::span<const quant::Choice> choices,
-                            const Guide& guide, ThreadPool& pool) {
-  if (options.method != "awq") return {};
-  cli::Progress progress(common, "looking for scales", cli::ProgressUnit::items);
-  return quant::choose_folding(source, choices, guide.importance, pool, [&](uint64_t done, uint64_t total) {
-    cli::throw_if_interrupted();
-    progress.update(done, total);
-  });
-}
-
-/// How matrices in our own formats are to be stored.
-format::OwnFormats make_own_formats(const Options& options, const cli::CommonOptions& common,
-                                    const format::ModelFile& source, std::span<const quant::Choice> choices,
-                                    const quant::Folding& folding, const Guide& guide, ThreadPool& pool) {
-  const bool is_any = std::ranges::any_of(
-      choices, [](const quant::Choice& choice) { return tensor::traits(choice.format).has_grid; });
-  if (options.incoherence && !is_any)
-    throw Error(Errc::usage, "--incoherence is for the types PIQ2 and PIQ3, and no tensor becomes one");
-  cli::Progress progress(common, "measuring rotations", cli::ProgressUnit::items);
-  return quant::choose_own_formats(source, choices, folding, guide.importance,
-                                   {options.incoherence, options.search == "best"}, pool,
-                                   [&](uint64_t done, uint64_t total) {
-                                     cli::throw_if_interrupted();
-                                     progress.update(done, total);
-                                   });
-}
-
-/// The plan, and what its tensors are multiplied by first.
-struct Job {
-  quant::Plan plan;
-  quant::Folding folding;
-};
-
-Job make_job(const Options& options, const cli::CommonOptions& common, const format::ModelFile& source,
-             const Guide& guide, ThreadPool& pool) {
-  quant::Recipe recipe = make_recipe(options);
-  recipe.guided = !guide.importance.empty();
-  const uint64_t max_file_bytes =
-      options.split_max_size.empty() ? 0 : parse_size("--split-max-size", options.split_max_size);
-  const auto job_for = [&](std::vector<quant::Choice> choices, uint32_t file_type) -> Job {
-    quant::Folding folding = make_folding(options, common, source, choices, guide, pool);
-    quant::PlanOptions how = {file_type, options.allow_requantize, max_file_bytes};
-    how.own = make_own_formats(options, common, source, choices, folding, guide, pool);
-    return {quant::plan_model(source, std::move(choices), how, guide.importance, guide.provenance),
-            std::move(folding)};
-  };
-  if (!options.has_target()) return job_for(quant::choose_formats(source, recipe), recipe.mix->file_type);
-  const quant::Plan plan = quant::plan_model(
-      source, quant::choose_formats(source, recipe),
-      {recipe.mix->file_type, options.allow_requantize, max_file_bytes}, guide.importance, guide.provenance);
-  cli::Progress progress(common, "measuring", cli::ProgressUnit::items);
-  const uint64_t budget = tensor_budget(options, source, plan);
-  return job_for(quant::choose_formats_for_size(source, recipe, guide.importance, budget, pool,
-                                                [&](uint64_t done, uint64_t total) {
-                                                  cli::throw_if_interrupted();
-                                                  progress.update(done, total);
-                                                }),
-                 kFileTypeOfNoName);
-}
-
-void write(const Options& options, const cli::CommonOptions& common, const Job& job, const Guide& guide,
-           const std::filesystem::path& output, ThreadPool& pool, Report& report) {
-  const quant::Plan& plan = job.plan;
-  cli::Progress progress(common, output.filename().string());
-  quant::RunOptions how;
-  how.effort = options.search == "best" ? quant::Search::best : quant::Search::fast;
+  if (!options.imatrix.empty()) {
+    how.imatrix = format::read_imatrix(options.imatrix);
+    how.imatrix_name = std::filesystem::path(options.imatrix).filename().string();
+  }
   how.max_memory = parse_size("--max-memory", options.max_memory);
+  if (!options.split_max_size.empty())
+    how.max_file_bytes = parse_size("--split-max-size", options.split_max_size);
   how.resume = options.resume;
-  how.progress = [&](uint64_t done, uint64_t total) { progress.update(done, total); };
-  how.check = cli::throw_if_interrupted;
-  how.on_tensor = [&](const quant::TensorReport& tensor) {
-    if (options.verify) return;  // told from the file instead
-    progress.finish();
-    report.add_tensor(tensor.index, tensor.resumed ? std::nullopt : std::optional(tensor.relative_error));
-  };
-  how.folding = &job.folding;
-  how.method = options.method;
-  std::optional<cli::LoadedModel> model;
-  std::optional<Solvers> solvers;
-  if (options.method == "gptq") {
-    const std::string text = read_file(options.calibrate, limits::kPromptBytes);
-    model = cli::load_model(options.input, common);
-    solvers.emplace(plan, *model, text, how.max_memory, common);
-    how.method = fmt::format("gptq {:x}", quant::checksum(std::as_bytes(std::span(text))));
-    how.solver_for = [&](size_t index) { return solvers->find(index); };
-  }
-  quant::write_model(plan, guide.importance, output, pool, how);
-  progress.finish();
-  if (!options.verify) return;
-  const std::vector<double> errors = quant::compare_tensors(
-      *plan.source, *format::open_model_file(plan.paths(output).front()), job.folding, pool);
-  for (size_t i = 0; i < errors.size(); ++i) report.add_tensor(i, errors[i]);
+  return how;
 }
 
-/// Perplexity of the output, and its divergence from the input.
-engine::Comparison compare(const Options& options, const cli::CommonOptions& common,
-                           const std::filesystem::path& output) {
-  const std::string text = read_file(options.verify_text, limits::kPromptBytes);
-  const cli::LoadedModel source = cli::load_model(options.input, common);
-  const cli::LoadedModel written = cli::load_model(output.string(), common);
-  cli::Progress progress(common, "comparing", cli::ProgressUnit::items);
-  engine::EvaluationOptions how;
-  how.progress = [&](uint64_t done, uint64_t total) {
+/// Draws the job's progress, a stage after the other.
+class Stages {
+ public:
+  explicit Stages(const cli::CommonOptions& common) : common_(common) {}
+
+  void update(std::string_view stage, uint64_t done, uint64_t total) {
     cli::throw_if_interrupted();
-    progress.update(done, total);
-  };
-  return engine::compare_models(written.model, source.model, *source.tokenizer, *source.pool, text, how);
-}
+    if (!progress_ || stage != stage_) {
+      progress_.reset();
+      stage_ = stage;
+      const bool is_bytes = stage == "writing" || stage.starts_with("loading");
+      progress_.emplace(common_, stage_, is_bytes ? cli::ProgressUnit::bytes : cli::ProgressUnit::items);
+    }
+    progress_->update(done, total);
+  }
+  void finish() { progress_.reset(); }
+
+ private:
+  const cli::CommonOptions& common_;
+  std::string stage_;
+  std::optional<cli::Progress> progress_;
+};
 
 int run(const Options& options, const cli::CommonOptions& common) {
-  if (options.method == "gptq" && options.calibrate.empty())
-    throw Error(Errc::usage, "--method gptq needs a text to learn from; give --calibrate TEXT");
-  if (options.method == "awq" && options.calibrate.empty() && options.imatrix.empty())
-    throw Error(Errc::usage, "--method awq needs importance; give --calibrate TEXT or --imatrix FILE");
+  refuse_type_as_output(options.output);
   const auto start = std::chrono::steady_clock::now();
   const std::filesystem::path input = cli::resolve_model(options.input, common);
-  const std::shared_ptr<const format::ModelFile> source = format::open_model_file(input);
-  const Guide guide = read_guide(options, common);
   ThreadPool pool(common.threads);
-  const Job job = make_job(options, common, *source, guide, pool);
-  const quant::Plan& plan = job.plan;
+  Stages stages(common);
+  std::optional<Report> report;
+  engine::QuantizeEvents events;
+  events.progress = [&](std::string_view stage, uint64_t done, uint64_t total) {
+    stages.update(stage, done, total);
+  };
+  events.check = cli::throw_if_interrupted;
+  events.warn = [&](const std::string& message) { cli::warn(common, message); };
+  events.on_tensor = [&](const quant::TensorReport& tensor) {
+    if (options.verify) return;  // told from the file instead
+    stages.finish();
+    report->add_tensor(tensor.index, tensor.resumed ? std::nullopt : std::optional(tensor.relative_error));
+  };
+  engine::QuantizeJob job(format::open_model_file(input), make_options(options), std::move(events), pool);
+  const quant::Plan& plan = job.plan();
   const double bits = plan.bits_per_weight();
-  if (guide.importance.empty() && bits < 3.5)
-    cli::warn(
-        common,
-        fmt::format("{:.2f} bits per weight lose much without importance; give --calibrate or --imatrix",
-                    bits));
-
+  if (!job.is_guided() && bits < 3.5)
+    cli::warn(common, fmt::format("{:.2f} bits per weight lose much without importance; give --calibrate or "
+                                  "--imatrix",
+                                  bits));
   const std::string type =
       options.has_target() ? fmt::format("{:.2f}bpw", bits) : std::string(quant::find_mix(options.type).name);
   const std::filesystem::path output =
       options.output.empty() ? default_output(input, type) : std::filesystem::path(options.output);
-  Report report(plan, common);
+  report.emplace(plan, common);
   if (options.dry_run) {
-    for (size_t i = 0; i < plan.tensors.size(); ++i) report.add_tensor(i, std::nullopt);
+    for (size_t i = 0; i < plan.tensors.size(); ++i) report->add_tensor(i, std::nullopt);
   } else {
-    write(options, common, job, guide, output, pool, report);
+    job.write(output);
+    if (options.verify) {
+      const std::vector<double> errors = job.verify(output);
+      for (size_t i = 0; i < errors.size(); ++i) report->add_tensor(i, errors[i]);
+    }
     if (!options.verify_text.empty())
-      report.add_comparison(compare(options, common, plan.paths(output).front()));
+      report->add_comparison(job.compare(output, train::read_plain_text(options.verify_text)));
   }
+  stages.finish();
   const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-  report.finish(type, options.dry_run ? "" : plan.paths(output).front().string(), seconds);
+  report->finish(type, options.dry_run ? "" : plan.paths(output).front().string(), seconds);
   return 0;
 }
 

@@ -24,7 +24,7 @@ struct Options {
   std::string calibrate;  ///< a text file
   std::string imatrix_out;
   std::string method = "rtn";
-  std::string search = "fast";
+  std::string search = "best";
   std::string max_memory = "2G";
   std::string split_max_size;
   bool resume = false;

@@ -8,9 +8,12 @@
 #include "base/file.h"
 #include "base/limits.h"
 #include "base/machine.h"
+#include "base/utf8.h"
 #include "cli/console.h"
 #include "cli/model_options.h"
-#include "train/chat_pieces.h"
+#include "engine/written_model.h"
+#include "text/describe_model.h"
+#include "train/chat_turns.h"
 #include "train/fresh_model.h"
 
 #include <csignal>
@@ -18,19 +21,27 @@
 namespace ruvllm::train_qat {
 namespace {
 
-format::Metadata metadata_without_file_type(const format::Metadata& metadata) {
-  format::Metadata copy = metadata;
-  for (const char* key : {"general.file_type", "split.no", "split.count", "split.tensors.count"})
-    copy.erase(key);
-  return copy;
+// What the file will say of itself, with a warning where that is not all.
+format::Metadata describe(const format::ModelFile& file, const cli::CommonOptions& common) {
+  text::ModelDescription description = text::describe_model(file);
+  for (const std::string& note : description.notes) cli::warn(common, printable(note));
+  description.metadata.erase("general.file_type");
+  return std::move(description.metadata);
 }
 
 train::ChatRenderer chat_renderer(const format::ModelFile& file, const text::Tokenizer& tokenizer) {
   auto chat_template = text::load_chat_template(file, tokenizer);
   if (!chat_template) return {};
-  // std::function wants what it holds to be copyable.
-  const auto shared = std::make_shared<const text::ChatTemplate>(std::move(*chat_template));
-  return [shared](const OrderedJson& messages) { return train::chat_pieces(*shared, messages); };
+  return train::ChatReader(std::make_shared<const text::ChatTemplate>(std::move(*chat_template)));
+}
+
+// Another chat template than a model's own: what it is trained on, and what its file says.
+void replace_chat_template(const std::filesystem::path& path, train::Subject& subject) {
+  const std::string source = read_file(path, limits::kTemplateBytes);
+  subject.render_chat = train::ChatReader(std::make_shared<const text::ChatTemplate>(
+      source, path.string(), text::tokenizer_variables(*subject.tokenizer)));
+  subject.metadata.erase("tokenizer.chat_template.tool_use");
+  subject.metadata.set("tokenizer.chat_template", subject.metadata.keep(source));
 }
 
 train::Subject new_subject(const train::Settings& options, const cli::CommonOptions& common) {
@@ -40,7 +51,11 @@ train::Subject new_subject(const train::Settings& options, const cli::CommonOpti
   if (options.tokenizer == "train") {
     train::add_trained_tokenizer(shape, train::read_plain_text(options.run.data));
   } else {
-    train::copy_tokenizer(shape, *format::open_model_file(cli::resolve_model(options.tokenizer, common)));
+    const auto donor = format::open_model_file(cli::resolve_model(options.tokenizer, common));
+    format::ModelFile described;
+    described.source = donor->source;
+    described.metadata = describe(*donor, common);
+    train::copy_tokenizer(shape, described);
   }
   if (!options.chat_template.empty())
     train::set_chat_template(shape, read_file(options.chat_template, limits::kTemplateBytes));
@@ -65,8 +80,9 @@ train::Subject subject_of(const train::Settings& options, const cli::CommonOptio
     subject.network = std::make_unique<train::Network>(*file);
     subject.tokenizer = text::make_tokenizer(*file);
     subject.render_chat = chat_renderer(*file, *subject.tokenizer);
-    subject.metadata = metadata_without_file_type(file->metadata);
+    subject.metadata = describe(*file, common);
     subject.file = file;
+    if (!options.chat_template.empty()) replace_chat_template(options.chat_template, subject);
   }
   if (options.data_free_tokens > 0)
     subject.written =
@@ -127,6 +143,7 @@ int run(train::Settings& options, const cli::CommonOptions& common) {
   options.run.teacher_cache.check = cli::throw_if_interrupted;
   const train::RunResult result =
       train::run_training(subject, options.run, pool, report.observer(), cli::interrupt_flag());
+  engine::check_written_model(subject.file.get(), options.run.output);
   report.finish();
   print_result(result, options, common);
   return 0;

@@ -6,15 +6,10 @@ namespace {
 
 using Pairs = Ints;
 
-template <bool is_usual = false>
 inline __m256i bf16_rounded(__m256 x) {
   const __m256i bits = _mm256_castps_si256(x), high = _mm256_set1_epi32(static_cast<int32_t>(0xFFFF0000u));
   const __m256i odd = _mm256_and_si256(_mm256_srli_epi32(bits, 16), _mm256_set1_epi32(1));
   const __m256i half = _mm256_add_epi32(odd, _mm256_set1_epi32(0x7FFF));
-  if constexpr (is_usual) {
-    const __m256i is_number = _mm256_castps_si256(_mm256_cmp_ps(x, x, _CMP_ORD_Q));
-    return _mm256_and_si256(_mm256_add_epi32(bits, _mm256_and_si256(half, is_number)), high);
-  }
   const __m256i up = _mm256_add_epi32(bits, half);
   const __m256i quiet = _mm256_or_si256(bits, _mm256_set1_epi32(0x00400000));
   const __m256i is_nan = _mm256_castps_si256(_mm256_cmp_ps(x, x, _CMP_UNORD_Q));
@@ -23,10 +18,6 @@ inline __m256i bf16_rounded(__m256 x) {
   const __m256i sign = _mm256_and_si256(bits, _mm256_set1_epi32(static_cast<int32_t>(0x80000000u)));
   const __m256i usual = _mm256_blendv_epi8(up, quiet, is_nan);
   return _mm256_and_si256(_mm256_blendv_epi8(usual, sign, is_small), high);
-}
-template <bool is_usual = false>
-inline Floats round_to_bf16(Floats a) {
-  return both_halves([&](int h) { return _mm256_castsi256_ps(bf16_rounded<is_usual>(a.half[h])); });
 }
 inline Pairs pair_up(Floats even, Floats odd) {
   return both_int_halves([&](int h) {

@@ -109,6 +109,19 @@ inline void store_bytes(int8_t* to, Ints a) {
     eight[h] = _mm_packs_epi32(_mm256_castsi256_si128(a.half[h]), _mm256_extracti128_si256(a.half[h], 1));
   _mm_storeu_si128(reinterpret_cast<__m128i*>(to), _mm_packs_epi16(eight[0], eight[1]));
 }
+inline void store_halves(int16_t* to, Ints a) {
+  const __m256i low = _mm256_set1_epi32(0xFFFF);
+  const __m256i both =
+      _mm256_packus_epi32(_mm256_and_si256(a.half[0], low), _mm256_and_si256(a.half[1], low));
+  _mm256_storeu_si256(reinterpret_cast<__m256i*>(to), _mm256_permute4x64_epi64(both, 0xD8));
+}
+inline Ints low_halves_signed(Ints words) {
+  return both_int_halves([&](int h) { return _mm256_srai_epi32(_mm256_slli_epi32(words.half[h], 16), 16); });
+}
+inline Ints add_pair_products(Ints sum, Ints a, Ints b) {
+  return both_int_halves(
+      [&](int h) { return _mm256_add_epi32(sum.half[h], _mm256_madd_epi16(a.half[h], b.half[h])); });
+}
 inline Ints subtract(Ints a, Ints b) {
   return both_int_halves([&](int h) { return _mm256_sub_epi32(a.half[h], b.half[h]); });
 }

@@ -4,7 +4,6 @@
 
 #include "kernels/avx512/pairs.h"
 
-#include "kernels/lanes/attention.h"
 #include "kernels/lanes/floats.h"
 #include "kernels/lanes/gemm_bf16.h"
 #include "kernels/overlays.h"
@@ -21,7 +20,6 @@ void gemm_bf16_tile_avx512(size_t n_pairs, const float* a, const float* b, float
 void overlay_avx512_bf16(KernelSet& set) {
   set.formats[static_cast<uint32_t>(Format::BF16)].matmul = LanesBF16::matmul;
   set.formats[static_cast<uint32_t>(Format::F16)].matmul = LanesF16::matmul;
-  overlay_attention(set);
   set.group_pairs = group_pairs;
   set.multiply_pairs = multiply_pairs;
 }

@@ -7,7 +7,6 @@ namespace {
 
 using Pairs = Ints;
 
-template <bool is_usual = false>
 inline __m512i bf16_rounded(__m512 x) {
   constexpr int kDenormal = 0x20, kZeros = 0x06;
   const __m512i bits = _mm512_castps_si512(x), sign = _mm512_set1_epi32(static_cast<int32_t>(0x80000000u));
@@ -15,16 +14,11 @@ inline __m512i bf16_rounded(__m512 x) {
   const __m512i half = _mm512_add_epi32(odd, _mm512_set1_epi32(0x7FFF));
   const __m512i high = _mm512_set1_epi32(static_cast<int32_t>(0xFFFF0000u));
   const __mmask16 is_number = _mm512_cmp_ps_mask(x, x, _CMP_ORD_Q);
-  const __m512i quiet = is_usual ? bits : _mm512_or_si512(bits, _mm512_set1_epi32(0x00400000));
+  const __m512i quiet = _mm512_or_si512(bits, _mm512_set1_epi32(0x00400000));
   __m512i out = _mm512_mask_add_epi32(quiet, is_number, bits, half);
-  if constexpr (is_usual) return _mm512_and_si512(out, high);
   const __mmask16 is_small = _mm512_fpclass_ps_mask(x, kDenormal | kZeros);
   out = _mm512_mask_and_epi32(out, is_small, bits, sign);
   return _mm512_and_si512(out, high);
-}
-template <bool is_usual = false>
-inline Floats round_to_bf16(Floats a) {
-  return _mm512_castsi512_ps(bf16_rounded<is_usual>(a));
 }
 inline Pairs pair_up(Floats even, Floats odd) {
 #if defined(__AVX512BF16__)

@@ -48,6 +48,15 @@ inline Ints round_to_ints(Floats a) {
 inline void store_bytes(int8_t* to, Ints a) {
   _mm_storeu_si128(reinterpret_cast<__m128i*>(to), _mm512_cvtepi32_epi8(a));
 }
+inline void store_halves(int16_t* to, Ints a) {
+  _mm256_storeu_si256(reinterpret_cast<__m256i*>(to), _mm512_cvtepi32_epi16(a));
+}
+inline Ints low_halves_signed(Ints words) { return _mm512_srai_epi32(_mm512_slli_epi32(words, 16), 16); }
+/// Not the intrinsic, around which GCC 12 copies every sum of a register tile to the stack and back.
+inline Ints add_pair_products(Ints sum, Ints a, Ints b) {
+  asm("vpdpwssd %2, %1, %0" : "+v"(sum) : "v"(a), "v"(b));
+  return sum;
+}
 inline Ints subtract(Ints a, Ints b) { return _mm512_sub_epi32(a, b); }
 inline Ints high_plane(Ints a) { return _mm512_srai_epi32(_mm512_add_epi32(a, _mm512_set1_epi32(128)), 8); }
 inline Ints low_plane(Ints a, Ints high) {

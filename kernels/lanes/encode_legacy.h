@@ -1,4 +1,4 @@
-// F16, BF16, Q4_0 .. Q5_1, Q8_0, Q8_K, MXFP4, TQ1_0, TQ2_0 encoded.
+// F16, BF16, Q4_0 .. Q5_1, Q8_0, Q8_K, MXFP4, NVFP4, TQ1_0, TQ2_0 encoded.
 //
 // Without importance the legacy formats are defined by a rule: the value of largest magnitude (or the range)
 // sets the scale, quants are rounded half up; the bytes equal ggml's. With importance their scale is
@@ -190,7 +190,8 @@ void encode_Q8_K(const float* values, const float*, size_t n_values, void* block
   }
 }
 
-// ----------------------------------------------------------------------------------------------------- MXFP4
+// -----------------------------------------------------------------------------------------------------
+// MXFP4, NVFP4
 
 /// The nearest of kMxfp4Values to x, |x| small enough, as its number (0 .. 15).
 inline int nearest_mxfp4(float x) {
@@ -228,6 +229,47 @@ void encode_MXFP4(const float* values, const float* importance, size_t n_values,
       for (int j = 0; j < 16; ++j) block.qs[j] = static_cast<uint8_t>(numbers[j] | numbers[j + 16] << 4);
     }
     memcpy(static_cast<char*>(blocks) + i * sizeof(block), &block, sizeof(block));
+  }
+}
+
+/// The number of the least e4m3 scale that is not below x, at most 126.
+inline int ceil_ue4m3(float x) {
+  const int exponent = static_cast<int>((float_bits(x) >> 23) & 255u) - 127;
+  if (exponent >= 9) return 126;
+  const float step =
+      exponent < -6 ? 0x1p-9f : float_from_bits(static_cast<uint32_t>(exponent + 127 - 3) << 23);
+  const float steps = x / step;  // from 8 on where numbers are normal
+  const int whole = static_cast<int>(steps);
+  const int code = whole + (steps > static_cast<float>(whole)) + (exponent < -6 ? 0 : (exponent + 6) * 8);
+  return code < 126 ? code : 126;
+}
+
+void encode_NVFP4(const float* values, const float* importance, size_t n_values, void* blocks, Search) {
+  for (size_t i = 0; i < n_values / 16; ++i) {
+    const float* x = values + 16 * i;
+    float largest = 0.0f;
+    for (int j = 0; j < 16; ++j) largest = __builtin_fabsf(x[j]) > largest ? __builtin_fabsf(x[j]) : largest;
+    // The scale at which the largest value is the code book's 6, or 4, or one near these.
+    const int six = ceil_ue4m3(largest / 6.0f), four = ceil_ue4m3(largest / 4.0f);
+    uint8_t best[8] = {}, best_scale = 0;
+    float least = __builtin_inff();
+    for (int code = six > 1 ? six - 1 : 1; code <= four; ++code) {
+      const float d = ue4m3_half_to_f32(static_cast<uint8_t>(code));
+      uint8_t numbers[16];
+      float error = 0.0f;
+      for (int j = 0; j < 16; ++j) {
+        numbers[j] = static_cast<uint8_t>(nearest_mxfp4(x[j] / d));
+        const float miss = d * static_cast<float>(kMxfp4Values[numbers[j]]) - x[j];
+        error += (importance != nullptr ? importance[16 * i + static_cast<size_t>(j)] : 1.0f) * miss * miss;
+      }
+      if (!(error < least)) continue;
+      least = error;
+      best_scale = static_cast<uint8_t>(code);
+      for (int j = 0; j < 8; ++j) best[j] = static_cast<uint8_t>(numbers[j] | numbers[j + 8] << 4);
+    }
+    char* block = static_cast<char*>(blocks) + i / 4 * sizeof(BlockNVFP4);
+    memcpy(block + i % 4, &best_scale, 1);
+    memcpy(block + 4 + i % 4 * 8, best, sizeof best);
   }
 }
 

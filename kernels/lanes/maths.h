@@ -9,11 +9,13 @@ namespace {
 /// Below this exp() is 0: results would be denormal.
 constexpr float kLeastExponent = -87.33654f;
 
-/// e^x within 1 unit in the last place or so; 0 below kLeastExponent, and for x > 88.37 what 88.37 gives.
+/// e^x within 1 unit in the last place or so; 0 below kLeastExponent, for x > 88.37 what 88.37 gives, and NaN
+/// for NaN.
 /// x = n ln 2 + r, |r| <= ln 2 / 2 (Cody and Waite 1980); e^r by Taylor's polynomial of degree 7 (error <
 /// 2^-27).
 inline Floats exponential(Floats x) {
-  const Floats clamped = maximum(minimum(x, broadcast(88.37f)), broadcast(kLeastExponent));
+  // Both give their second operand where one is NaN.
+  const Floats clamped = maximum(broadcast(kLeastExponent), minimum(broadcast(88.37f), x));
   const Floats rounded = fma(clamped, broadcast(0x1.715476p+0f), broadcast(0x1.8p23f));
   const Floats n = subtract(rounded, broadcast(0x1.8p23f));
   Floats r = fma(n, broadcast(-0x1.62e400p-1f), clamped);
@@ -26,12 +28,15 @@ inline Floats exponential(Floats x) {
   p = fma(p, r, broadcast(0.5f));
   p = fma(p, r, broadcast(1.0f));
   p = fma(p, r, broadcast(1.0f));
-  return select_less(x, broadcast(kLeastExponent), broadcast(0.0f), scale_by_power(p, rounded));
+  // A power added to the bits of a NaN may make a number of it; the last step does not.
+  const Floats scaled = fma(clamped, broadcast(0.0f), scale_by_power(p, rounded));
+  return select_less(x, broadcast(kLeastExponent), broadcast(0.0f), scaled);
 }
 
-/// e^x within a factor of 1 + 2^-17 for x <= 0; 0 below kLeastExponent. x log2(e) = n + f, |f| <= 1/2; 2^f by
-/// the polynomial of degree 4 that is 1 at 0 and has the least relative error (2^-18.4). Tested by
-/// tests/kernels/attention_test.cpp, as weights that are rounded to bf16: no other kernel computes it.
+/// e^x within a factor of 1 + 2^-17 for x <= 0; 0 below kLeastExponent, NaN for a NaN without payload. x
+/// log2(e) = n + f, |f| <= 1/2; 2^f by the polynomial of degree 4 that is 1 at 0 and has the least relative
+/// error (2^-18.4). Tested by tests/kernels/attention_test.cpp, as weights that become integers: no other
+/// kernel computes it.
 inline Floats rough_exponential(Floats x) {
   const Floats log2_e = broadcast(0x1.715476p+0f), shift = broadcast(0x1.8p23f);
   const Floats rounded = fma(x, log2_e, shift);

@@ -1,9 +1,10 @@
-// Keys and values on their way into the cache: f32 as it is, f16, or blocks of 32 integers. Tested by
-// tests/kernels/attention_test.cpp.
+// Keys and values on their way into the cache: f32 as it is, integers of 16 bits with a scale, or blocks
+// of 32. Tested by tests/kernels/attention_test.cpp.
 #pragma once
 
 #include "kernels/formats/legacy.h"
 #include "kernels/kernels.h"
+#include "kernels/lanes/q16.h"
 #include "kernels/lanes/vector.h"
 
 namespace ruvllm::kernels {
@@ -38,23 +39,20 @@ inline void store_q4(const float* x, char* out, size_t n) {
   }
 }
 
-void store_kv(const float* x, void* out, size_t n, KvFormat format) {
+void store_kv(const float* x, size_t n, KvFormat format, KvRole role, void* vector, float* scale) {
   switch (format) {
     case KvFormat::f32:
-      memcpy(out, x, n * sizeof(float));
+      memcpy(vector, x, n * sizeof(float));
       break;
-    case KvFormat::f16: {
-      uint16_t* halves = static_cast<uint16_t*>(out);
-      size_t i = 0;
-      for (; i + 16 <= n; i += 16) store_f16(halves + i, load(x + i));
-      for (; i < n; ++i) halves[i] = f32_to_f16(x[i]);
+    case KvFormat::q16:
+      *scale = q16_scale(x, n, role);
+      store_q16<false>(x, n, *scale, static_cast<int16_t*>(vector));
       break;
-    }
     case KvFormat::q8:
-      store_q8(x, static_cast<char*>(out), n);
+      store_q8(x, static_cast<char*>(vector), n);
       break;
     case KvFormat::q4:
-      store_q4(x, static_cast<char*>(out), n);
+      store_q4(x, static_cast<char*>(vector), n);
       break;
   }
 }

@@ -1,4 +1,5 @@
-// Panels of the legacy, K, ternary and MXFP4 formats to codes: what one interleaved block of 16 rows becomes.
+// Panels of the legacy, K, ternary, MXFP4 and NVFP4 formats to codes: what one interleaved block of 16 rows
+// becomes.
 //
 // Codes: for each 4 consecutive columns (a group), 16 rows x 4 bytes. Where kUnsignedCodes, formats whose
 // quants are signed add 128 to them; formats with a minimum have small unsigned quants and add nothing.
@@ -464,6 +465,25 @@ struct LanesMXFP4 : FormatInParts<BlockMXFP4, 12, 128, 32> {
   template <class Codes>
   static void quants(const uint8_t* panel, size_t, Codes& to) {
     unpack_levels(panel, 1, 0, kMxfp4Values, to);
+  }
+};
+
+struct LanesNVFP4 : FormatInParts<BlockNVFP4, 12, 128, 64, 32> {
+  static void scales(const uint8_t* panel, float* scales, float*) {
+    for (size_t i = 0; i < 4 * 16; ++i) scales[i] = ue4m3_half_to_f32(panel[i]);
+  }
+  /// A word has the low halves of 4 columns and the high halves of those 8 further on.
+  template <class Codes>
+  static void quants(const uint8_t* panel, size_t part, Codes& to) {
+    constexpr size_t kWords = Codes::kColumns / 8;
+    const Ints table = codes_from_signed(load_table(kMxfp4Values));
+#pragma GCC unroll 8
+    for (size_t u = 0; u < kWords; ++u) {
+      const Ints q = to.words(panel, 4, kWords * part + u);
+      const size_t group = u / 2 * 4 + u % 2;
+      to.put(group, look_up(table, low_nibbles(q)));
+      to.put(group + 2, look_up(table, high_nibbles(q)));
+    }
   }
 };
 

@@ -6,20 +6,14 @@ namespace {
 
 using Pairs = Ints;
 
-template <bool is_usual = false>
 inline uint32x4_t bf16_rounded(float32x4_t x) {
   const uint32x4_t bits = vreinterpretq_u32_f32(x), high = vdupq_n_u32(0xFFFF0000u);
   const uint32x4_t odd = vandq_u32(vshrq_n_u32(bits, 16), vdupq_n_u32(1));
   const uint32x4_t half = vaddq_u32(odd, vdupq_n_u32(0x7FFF)), is_number = vceqq_f32(x, x);
-  if constexpr (is_usual) return vandq_u32(vaddq_u32(bits, vandq_u32(half, is_number)), high);
   const uint32x4_t up = vaddq_u32(bits, half), quiet = vorrq_u32(bits, vdupq_n_u32(0x00400000));
   const uint32x4_t is_normal = vtstq_u32(bits, vdupq_n_u32(0x7F800000));
   const uint32x4_t sign = vandq_u32(bits, vdupq_n_u32(0x80000000u));
   return vandq_u32(vbslq_u32(is_normal, vbslq_u32(is_number, up, quiet), sign), high);
-}
-template <bool is_usual = false>
-inline Floats round_to_bf16(Floats a) {
-  return quarters([&](int q) { return vreinterpretq_f32_u32(bf16_rounded<is_usual>(a.quarter[q])); });
 }
 inline Pairs pair_up(Floats even, Floats odd) {
   return int_quarters([&](int q) {

@@ -112,6 +112,20 @@ inline void store_bytes(int8_t* to, Ints a) {
   const int8x8_t first = vmovn_s16(low_halves(a.quarter[0], a.quarter[1]));
   vst1q_s8(to, vcombine_s8(first, vmovn_s16(low_halves(a.quarter[2], a.quarter[3]))));
 }
+inline void store_halves(int16_t* to, Ints a) {
+  vst1q_s16(to, low_halves(a.quarter[0], a.quarter[1]));
+  vst1q_s16(to + 8, low_halves(a.quarter[2], a.quarter[3]));
+}
+inline Ints low_halves_signed(Ints words) {
+  return int_quarters([&](int q) { return vshrq_n_s32(vshlq_n_s32(words.quarter[q], 16), 16); });
+}
+inline Ints add_pair_products(Ints sum, Ints a, Ints b) {
+  return int_quarters([&](int q) {
+    const int16x8_t x = vreinterpretq_s16_s32(a.quarter[q]), y = vreinterpretq_s16_s32(b.quarter[q]);
+    const int32x4_t first = vmull_s16(vget_low_s16(x), vget_low_s16(y)), second = vmull_high_s16(x, y);
+    return vaddq_s32(sum.quarter[q], vpaddq_s32(first, second));
+  });
+}
 inline Ints subtract(Ints a, Ints b) {
   return int_quarters([&](int q) { return vsubq_s32(a.quarter[q], b.quarter[q]); });
 }

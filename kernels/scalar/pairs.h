@@ -25,12 +25,6 @@ inline uint32_t pair_up(float even, float odd) {
 inline Pairs pair_up(Floats even, Floats odd) {
   return each_lane<Pairs>([&](int i) { return static_cast<int32_t>(pair_up(even.lane[i], odd.lane[i])); });
 }
-/// Each rounded so, as f32. is_usual: none is denormal and NaNs are quiet, as where f16 or integers times a
-/// scale were widened; a column may count on that.
-template <bool is_usual = false>
-inline Floats round_to_bf16(Floats a) {
-  return each_lane<Floats>([&](int i) { return bf16_rounded(a.lane[i]); });
-}
 /// Values 2i and 2i + 1 of the 32 in pair i.
 inline Pairs pair_neighbours(Floats first, Floats second) {
   return each_lane<Pairs>([&](int i) {

@@ -93,6 +93,52 @@ inline Ints round_to_ints(Floats a) {
 inline void store_bytes(int8_t* to, Ints a) {
   for (int i = 0; i < 16; ++i) to[i] = static_cast<int8_t>(a.lane[i]);
 }
+/// The low half of each lane.
+inline void store_halves(int16_t* to, Ints a) {
+  for (int i = 0; i < 16; ++i) to[i] = static_cast<int16_t>(static_cast<uint32_t>(a.lane[i]) & 0xFFFFu);
+}
+inline Ints load_ints(const void* from) {
+  Ints out;
+  memcpy(out.lane, from, sizeof out.lane);
+  return out;
+}
+inline void store_ints(void* to, Ints a) { memcpy(to, a.lane, sizeof a.lane); }
+inline Ints splat_word(int32_t value) {
+  return each_lane<Ints>([&](int) { return value; });
+}
+/// 16 halves, as unsigned numbers.
+inline Ints load_halves(const void* from) {
+  uint16_t halves[16];
+  memcpy(halves, from, sizeof halves);
+  return each_lane<Ints>([&](int i) { return static_cast<int32_t>(halves[i]); });
+}
+/// The low half of each word, as a signed number.
+inline Ints low_halves_signed(Ints words) {
+  return each_lane<Ints>([&](int i) {
+    return static_cast<int32_t>(static_cast<int16_t>(static_cast<uint32_t>(words.lane[i]) & 0xFFFFu));
+  });
+}
+inline Ints either(Ints a, Ints b) {
+  return each_lane<Ints>([&](int i) { return a.lane[i] | b.lane[i]; });
+}
+template <int n>
+inline Ints shift_left(Ints a) {
+  return each_lane<Ints>([&](int i) { return static_cast<int32_t>(static_cast<uint32_t>(a.lane[i]) << n); });
+}
+inline Floats to_floats(Ints words) {
+  return each_lane<Floats>([&](int i) { return static_cast<float>(words.lane[i]); });
+}
+/// sum + the product of the words' low halves + that of their high ones; signed, modulo 2^32.
+inline Ints add_pair_products(Ints sum, Ints a, Ints b) {
+  const auto product = [&](int i, int shift) {
+    const auto x = static_cast<int16_t>(static_cast<uint32_t>(a.lane[i]) >> shift & 0xFFFFu);
+    const auto y = static_cast<int16_t>(static_cast<uint32_t>(b.lane[i]) >> shift & 0xFFFFu);
+    return static_cast<uint32_t>(x * y);
+  };
+  return each_lane<Ints>([&](int i) {
+    return static_cast<int32_t>(static_cast<uint32_t>(sum.lane[i]) + product(i, 0) + product(i, 16));
+  });
+}
 inline Ints subtract(Ints a, Ints b) {
   return each_lane<Ints>([&](int i) { return a.lane[i] - b.lane[i]; });
 }

@@ -9,9 +9,6 @@
 namespace ruvllm::bench {
 namespace {
 
-// The deviation of a normal distribution is this many median absolute deviations.
-constexpr double kNormalDeviations = 1.4826;
-
 double median_of(std::vector<double> values) {
   std::sort(values.begin(), values.end());
   const size_t half = values.size() / 2;
@@ -30,12 +27,6 @@ Stats stats_of(std::span<const double> samples) {
   for (double sample : samples) distances.push_back(std::fabs(sample - stats.median));
   stats.deviation = median_of(std::move(distances));
   return stats;
-}
-
-bool is_slower(const Stats& before, const Stats& now, double bound) {
-  const double loss = before.median - now.median;
-  const double noise = 2 * kNormalDeviations * std::hypot(before.deviation, now.deviation);
-  return loss > bound * before.median && loss > noise;
 }
 
 }  // namespace ruvllm::bench

@@ -1,5 +1,6 @@
 // What is told of repeated measurements: medians and the median absolute deviation, which one disturbed run
-// in five does not move. Tested by tests/bench/stats_test.cpp.
+// in five does not move. Whether two measurements differ is told by slowdown.h. Tested by
+// tests/bench/stats_test.cpp.
 #pragma once
 
 #include <span>
@@ -15,9 +16,5 @@ struct Stats {
 
 /// Of at least one sample.
 Stats stats_of(std::span<const double> samples);
-
-/// Whether `now` is slower than `before` (both rates) by more than `bound` (0.05 is 5 %), and by more than
-/// the noise of both.
-bool is_slower(const Stats& before, const Stats& now, double bound);
 
 }  // namespace ruvllm::bench

@@ -30,6 +30,11 @@ std::string& pending_output() {
   throw system_error(errno, "writing to standard output");
 }
 
+bool& printed() {
+  static bool anything = false;
+  return anything;
+}
+
 // How many lines of status the terminal shows; the cursor stands at the end of the last.
 int& status_lines() {
   static int n_lines = 0;
@@ -72,7 +77,10 @@ std::string Style::wrap(std::string_view code, std::string_view text) const {
   return on_ ? fmt::format("\x1b[{}m{}\x1b[0m", code, text) : std::string(text);
 }
 
+bool has_printed() { return printed(); }
+
 void print(std::string_view text) {
+  printed() = true;
   pending_output() += text;
   if (pending_output().size() >= kOutputBufferBytes) flush_output();
 }

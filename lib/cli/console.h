@@ -41,6 +41,8 @@ class Style {
 
 /// Writes a result to stdout (buffered; main_app() flushes at the end).
 void print(std::string_view text);
+/// Whether print() was called: then stdout holds the result, and what follows is told on stderr.
+bool has_printed();
 /// Writes what is buffered: for text that streams.
 void flush_output();
 

@@ -15,17 +15,20 @@
 namespace ruvllm::cli {
 
 CLI::Option* add_kv_type_option(CLI::App& command, kv::KvFormat& format) {
-  static const std::map<std::string, kv::KvFormat> kTypes = {{"f32", kv::KvFormat::f32},
-                                                             {"f16", kv::KvFormat::f16}};
+  static const std::map<std::string, kv::KvFormat> kTypes = {
+      {"f32", kv::KvFormat::f32},
+      {"q16", kv::KvFormat::q16},
+      {"f16", kv::KvFormat::q16}};  // what peers call it
   const auto check = [](std::string& text) {
-    return kTypes.count(text) ? std::string() : fmt::format("'{}' is none of f32, f16", printable(text));
+    return kTypes.count(text) ? std::string() : fmt::format("'{}' is none of f32, q16", printable(text));
   };
   return command
       .add_option_function<std::string>(
           "--kv-type", [&format](const std::string& text) { format = kTypes.at(text); },
-          "Keep keys and values in this type; with f32, attention is in f32, too.")
-      ->type_name("f32|f16")
-      ->default_str("f16")
+          "Keep keys and values in this type: f32, or q16 (f16 means it too), 16-bit integers with a scale a "
+          "vector.")
+      ->type_name("f32|q16")
+      ->default_str("q16")
       ->check(CLI::Validator(check, ""));
 }
 

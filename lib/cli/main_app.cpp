@@ -137,11 +137,12 @@ std::string with_hint(const Error& error, std::string_view verb) {
   return has_hint ? message : fmt::format("{}; try 'ruvllm {} --help'", message, verb);
 }
 
-// The last thing a program says; what can't be said any more is let go.
+// The last thing a program says; what can't be said any more is let go. With --json it is the document,
+// unless one was printed already: rows of a measurement that missed its gate, say.
 int report(const Error& error, const CommonOptions& common) {
   const ErrorKind& kind = error_kind(error.code());
   const std::string message = with_hint(error, common.verb);
-  if (common.json) {
+  if (common.json && !has_printed()) {
     const std::string document =
         dump_json(Json{{"error", {{"kind", kind.name}, {"message", message}}}}) + "\n";
     std::fwrite(document.data(), 1, document.size(), stdout);

@@ -1,10 +1,13 @@
 #include "cli/sampling_options.h"
 
 #include "base/error.h"
+#include "base/utf8.h"
 #include "cli/resolve_options.h"
 
+#include <algorithm>
 #include <array>
 #include <random>
+#include <string_view>
 #include <variant>
 
 namespace ruvllm::cli {
@@ -35,6 +38,40 @@ constexpr std::array<Row, 6> kRows = {{
      "How many recent tokens the penalty sees.", 0, 1e9},
 }};
 
+constexpr std::string_view kPrefix = "general.sampling.";
+// More tokens than any context has.
+constexpr int kWholeContext = 1'000'000;
+
+// What stands for "no bound" in a model's file: -1.
+double without_bound(const Row& row, double number) {
+  if (number != -1) return number;
+  if (row.key == std::string_view("general.sampling.top_k")) return 0;
+  return row.key == std::string_view("general.sampling.penalty_last_n") ? kWholeContext : number;
+}
+
+// Whether a key asks for something: samplers that are switched off stand in files, too, with their settings.
+bool is_wanted(const format::Metadata& metadata, std::string_view key) {
+  const auto is_on = [&](std::string_view name) {
+    const std::string full = std::string(kPrefix).append(name);
+    return metadata.find(full) && metadata.number(full).value_or(0) > 0;
+  };
+  const std::string_view name = key.substr(kPrefix.size());
+  if (name.starts_with("mirostat")) return is_on("mirostat");
+  if (name.starts_with("xtc_")) return is_on("xtc_probability");
+  return true;
+}
+
+std::string name_unsupported(const format::Metadata& metadata) {
+  std::string names;
+  for (const auto& [key, value] : metadata.entries()) {
+    if (!key.starts_with(kPrefix)) continue;
+    const bool is_known = std::ranges::any_of(kRows, [&](const Row& row) { return row.key == key; });
+    if (!is_known && is_wanted(metadata, key)) names += (names.empty() ? "" : ", ") + printable(key, 60);
+  }
+  if (names.empty()) return {};
+  return fmt::format("the model recommends {}, which is not supported: left out", names);
+}
+
 }  // namespace
 
 Parameters SamplingOptions::resolved() const {
@@ -44,11 +81,12 @@ Parameters SamplingOptions::resolved() const {
   return result;
 }
 
-void SamplingOptions::take_recommended(const format::Metadata& metadata) {
+std::string SamplingOptions::take_recommended(const format::Metadata& metadata) {
   const Parameters otherwise;
   for (const Row& row : kRows) {
     if (given.contains(row.option)) continue;
-    const std::optional<double> number = metadata.number(row.key);
+    std::optional<double> number = metadata.number(row.key);
+    if (number) number = without_bound(row, *number);
     if (number && !(*number >= row.least && *number <= row.most))
       throw Error(Errc::corrupt_file, "{} is {}, expected {} to {}", row.key, *number, row.least, row.most);
     std::visit(
@@ -58,6 +96,7 @@ void SamplingOptions::take_recommended(const format::Metadata& metadata) {
         },
         row.value);
   }
+  return name_unsupported(metadata);
 }
 
 void add_sampling_options(CLI::App& command, SamplingOptions& options) {

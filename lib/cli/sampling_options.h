@@ -21,9 +21,10 @@ struct SamplingOptions {
   sample::SamplingParameters resolved() const;
 
   /// Takes what a model recommends (general.sampling.*; of a folder, its generation_config.json) for all that
-  /// the user hasn't set; what another model recommended before is forgotten. Throws corrupt_file naming a
-  /// key that is out of range.
-  void take_recommended(const format::Metadata& metadata);
+  /// the user hasn't set; what another model recommended before is forgotten. Returns a warning that names
+  /// what it recommends and nothing here can do, or nothing. Throws corrupt_file naming a key that is out of
+  /// range.
+  [[nodiscard]] std::string take_recommended(const format::Metadata& metadata);
 };
 
 void add_sampling_options(CLI::App& command, SamplingOptions& options);

@@ -1,6 +1,7 @@
 #include "engine/embed.h"
 
 #include "base/error.h"
+#include "base/finite.h"
 
 #include <algorithm>
 #include <array>
@@ -97,6 +98,7 @@ std::vector<float> Embedder::pool_states(std::span<const float> states) const {
     const std::span<const float> state = pooling_ == Pooling::cls ? states.first(width) : states.last(width);
     vector.assign(state.begin(), state.end());
   }
+  require_finite(vector, fmt::format("the model is broken: the embedding of a text of {} tokens", n));
   if (options_.normalise) normalise(vector);
   return vector;
 }

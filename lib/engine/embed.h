@@ -39,7 +39,8 @@ class Embedder {
            ThreadPool& pool, const EmbeddingOptions& options = {});
 
   /// One vector a text, several texts in one pass. What a text gets doesn't depend on the others. Throws
-  /// Errc::usage for a text without tokens, or longer than the model's context.
+  /// Errc::usage for a text without tokens, or longer than the model's context; Errc::corrupt_file where the
+  /// model makes what is no number of one.
   std::vector<Embedding> embed(std::span<const std::string> texts);
 
  private:

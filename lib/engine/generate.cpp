@@ -1,6 +1,7 @@
 #include "engine/generate.h"
 
 #include "base/error.h"
+#include "engine/logits.h"
 #include "engine/stop_strings.h"
 #include "model/hparams.h"
 
@@ -58,7 +59,12 @@ class Delivery {
 
 bool is_set(const std::atomic<bool>* cancel) { return cancel && cancel->load(std::memory_order_relaxed); }
 
-void check_request(const GenerationRequest& request, const kv::KvCache& cache) {
+void check_request(const GenerationRequest& request, const kv::KvCache& cache,
+                   const model::HyperParameters& h) {
+  if (!h.causal)
+    throw Error(Errc::usage,
+                "{}.attention.causal is false: this model reads texts whole and can't go on with them",
+                h.arch->name);
   if (request.prompt.empty()) throw Error(Errc::usage, "the prompt has no tokens");
   if (request.max_tokens < 0)
     throw Error(Errc::usage, "max tokens is {}, expected 0 or more", request.max_tokens);
@@ -87,13 +93,18 @@ std::string_view finish_reason_name(FinishReason reason) {
 
 Generator::Generator(std::shared_ptr<const model::Model> model,
                      std::shared_ptr<const text::Tokenizer> tokenizer, ThreadPool& pool)
-    : model_(model), tokenizer_(std::move(tokenizer)), runner_(std::move(model), pool) {}
+    : model_(model),
+      tokenizer_(std::move(tokenizer)),
+      runner_(std::move(model), pool),
+      forbidden_(
+          text::forbidden_tokens(*tokenizer_, static_cast<text::TokenId>(model_->hparams().n_vocabulary))) {}
 
 std::span<float> Generator::step(std::span<const text::TokenId> tokens, kv::KvCache& cache,
                                  model::Answers answers) {
   const model::Segment segment{tokens, &cache, answers};
   const std::span<const float> logits = runner_.forward({&segment, 1});
   logits_.assign(logits.begin(), logits.end());
+  require_finite_logits(logits_, cache.n_tokens());
   return logits_;
 }
 
@@ -117,10 +128,10 @@ bool Generator::ends_turn(text::TokenId token) const {
 
 GenerationResult Generator::generate(const GenerationRequest& request, kv::KvCache& cache,
                                      const OnText& on_text, const std::atomic<bool>* cancel) {
-  check_request(request, cache);
+  check_request(request, cache, model_->hparams());
   GenerationResult result;
   Delivery delivery(tokenizer_, request.stop, on_text, result.text);
-  sample::Sampler sampler(request.sampling, static_cast<int32_t>(model_->hparams().n_vocabulary));
+  sample::Sampler sampler(request.sampling, static_cast<int32_t>(model_->hparams().n_vocabulary), forbidden_);
 
   Stopwatch watch;
   std::span<float> logits = prefill(request, cache, cancel);

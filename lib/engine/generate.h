@@ -49,7 +49,7 @@ class Generator {
   /// Answers `request`; its prompt follows the tokens already in `cache`. Afterwards the cache holds the
   /// prompt and the generated tokens but the last. Setting `cancel` ends the answer between two steps (and
   /// two chunks of the prompt). Throws Errc::usage for an empty prompt, and where prompt and cache don't fit
-  /// together.
+  /// together; Errc::corrupt_file where the model answers what is no number.
   GenerationResult generate(const GenerationRequest& request, kv::KvCache& cache, const OnText& on_text,
                             const std::atomic<bool>* cancel = nullptr);
 
@@ -63,7 +63,8 @@ class Generator {
   std::shared_ptr<const model::Model> model_;
   std::shared_ptr<const text::Tokenizer> tokenizer_;
   model::Runner runner_;
-  std::vector<float> logits_;  // a copy that the sampler may change
+  std::vector<text::TokenId> forbidden_;  // never sampled
+  std::vector<float> logits_;             // a copy that the sampler may change
 };
 
 }  // namespace ruvllm::engine

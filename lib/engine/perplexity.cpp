@@ -1,6 +1,8 @@
 #include "engine/perplexity.h"
 
 #include "base/error.h"
+#include "base/finite.h"
+#include "engine/logits.h"
 #include "model/hparams.h"
 
 #include <algorithm>
@@ -53,7 +55,7 @@ class Reader {
   std::unique_ptr<kv::KvCache> cache_;
 };
 
-/// Natural log of the sum of exponentials.
+/// Natural log of the sum of exponentials of finite logits.
 double log_sum(std::span<const float> logits) {
   const float largest = *std::ranges::max_element(logits);
   double sum = 0;
@@ -68,7 +70,7 @@ double kl_divergence(std::span<const float> reference, std::span<const float> lo
     const double log_p = reference[i] - reference_sum;
     kl += std::exp(log_p) * (log_p - (logits[i] - sum));
   }
-  return std::max(0.0, kl);
+  return std::max(0.0, kl);  // rounding makes nothing slightly less; the logits are finite
 }
 
 /// What is known of one token after its predecessor has been read.
@@ -76,6 +78,7 @@ struct Prediction {
   double nll = 0;
   double kl = 0;
   bool agrees = false;
+  bool is_finite = true;  ///< all logits that it was made of
 };
 
 /// Reads all windows with one model, or with two side by side, and calls on_prediction for every scored
@@ -99,13 +102,23 @@ void read_windows(Reader& reader, Reader* reference, ThreadPool& pool, const std
       pool.for_each_tile(chunk.size(), [&](size_t i, int) {
         const std::span<const float> row = logits.subspan(i * n_vocabulary, n_vocabulary);
         Prediction& prediction = predictions[i];
+        prediction.is_finite = !find_non_finite(row);
+        if (!prediction.is_finite) return;
         prediction.nll = log_sum(row) - row[static_cast<size_t>(window[at + i + 1])];
         if (!reference) return;
         const std::span<const float> other = others.subspan(i * n_vocabulary, n_vocabulary);
+        prediction.is_finite = !find_non_finite(other);
+        if (!prediction.is_finite) return;
         prediction.kl = kl_divergence(other, row);
         prediction.agrees =
             std::ranges::max_element(row) - row.begin() == std::ranges::max_element(other) - other.begin();
       });
+      const auto broken = std::ranges::find(predictions, false, &Prediction::is_finite);
+      if (broken != predictions.end()) {
+        const auto i = static_cast<size_t>(broken - predictions.begin());
+        require_finite_logits(logits.subspan(i * n_vocabulary, n_vocabulary), done + i + 1);
+        require_finite_logits(others.subspan(i * n_vocabulary, n_vocabulary), done + i + 1, "the reference");
+      }
       std::ranges::for_each(predictions, on_prediction);
       done += chunk.size();
       if (options.progress) options.progress(done, total);
@@ -115,7 +128,9 @@ void read_windows(Reader& reader, Reader* reference, ThreadPool& pool, const std
 
 }  // namespace
 
-double Perplexity::perplexity() const { return std::exp(mean_nll); }
+double Perplexity::perplexity() const {
+  return finite_figure(std::exp(mean_nll), fmt::format("the perplexity, e^{:.6g}", mean_nll));
+}
 
 Perplexity measure_perplexity(const std::shared_ptr<const model::Model>& model,
                               const text::Tokenizer& tokenizer, ThreadPool& pool, std::string_view text,

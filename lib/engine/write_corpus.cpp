@@ -2,6 +2,7 @@
 
 #include "base/error.h"
 #include "base/random.h"
+#include "engine/logits.h"
 #include "kv/kv_cache.h"
 #include "model/hparams.h"
 #include "sample/sampler.h"
@@ -37,6 +38,7 @@ class Corpus {
         options_(options),
         runner_(model, pool),
         n_vocabulary_(static_cast<int32_t>(model->hparams().n_vocabulary)),
+        forbidden_(text::forbidden_tokens(tokenizer, n_vocabulary_)),
         capacity_(std::min(options.sequence_tokens, model->hparams().n_context)) {}
 
   std::vector<std::vector<text::TokenId>> write() {
@@ -57,14 +59,14 @@ class Corpus {
   Writer start(uint64_t number) {
     const Random random = Random(options_.seed).split(number);
     const text::TokenId first =
-        tokenizer_.bos()
-            ? *tokenizer_.bos()
-            : static_cast<text::TokenId>(random.split(0).below(static_cast<uint64_t>(n_vocabulary_)));
+        tokenizer_.bos() ? *tokenizer_.bos()
+                         : static_cast<text::TokenId>(random.split(0).below(
+                               static_cast<uint64_t>(std::min(n_vocabulary_, tokenizer_.n_tokens()))));
     return {
         number,
         {first},
-        kv::make_contiguous_cache(runner_.model().kv_shape(kv::KvFormat::f16, kv::KvFormat::f16), capacity_),
-        sample::Sampler(sampling_of(number, random.split(1).next()), n_vocabulary_)};
+        kv::make_contiguous_cache(runner_.model().kv_shape(kv::KvFormat::q16, kv::KvFormat::q16), capacity_),
+        sample::Sampler(sampling_of(number, random.split(1).next()), n_vocabulary_, forbidden_)};
   }
 
   // One more token for every sequence.
@@ -76,6 +78,7 @@ class Corpus {
     for (size_t i = 0; i < writers_.size(); ++i) {
       const auto row =
           logits.subspan(i * static_cast<size_t>(n_vocabulary_), static_cast<size_t>(n_vocabulary_));
+      require_finite_logits(row, writers_[i].tokens.size());
       row_.assign(row.begin(), row.end());
       writers_[i].tokens.push_back(writers_[i].sampler.sample(row_));
     }
@@ -99,6 +102,7 @@ class Corpus {
   const CorpusOptions& options_;
   model::Runner runner_;
   int32_t n_vocabulary_;
+  std::vector<text::TokenId> forbidden_;
   uint32_t capacity_;
   std::vector<Writer> writers_;
   std::vector<float> row_;

@@ -5,6 +5,7 @@
 #include "format/gguf.h"
 #include "format/own_formats.h"
 #include "format/split_file.h"
+#include "format/tensor_scales.h"
 
 #include <algorithm>
 #include <array>
@@ -284,6 +285,7 @@ std::shared_ptr<const ModelFile> read_gguf(const std::filesystem::path& path) {
     model->tensors = std::move(image.tensors);
     model->alignment = image.alignment;
   }
+  assign_scales(*model);
   model->index_tensors();
   assign_own_formats(*model);
   return model;

@@ -125,7 +125,9 @@ class Collector {
     std::string name = entry.name;
     if (config_.family->names == kBert && name.starts_with("bert.")) name.erase(0, 5);
     if (is_unused(name) || (config_.sees_pictures && !take_out_of_language_model(name))) return;
-    const auto match = match_hf_name(name, config_.family->names);
+    auto match = match_hf_name(name, config_.family->names);
+    // A checkpoint saved as base model leaves the outermost name out.
+    if (!match) match = match_hf_name("model." + name, config_.family->names);
     if (!match)
       throw Error(Errc::corrupt_file, "it has no place in a model of type {}", config_.family->model_type);
     if (config_.has_tied_output && match->gguf == "output.weight") return;
@@ -232,11 +234,11 @@ class Collector {
 
   static std::vector<float> values_of(const SafetensorsEntry& entry) {
     const auto format = format_of(entry.type);
-    if (!format || safetensors_type_bytes(entry.type) == 1)
+    if (!format || safetensors_type_bits(entry.type) == 8)
       throw Error(Errc::corrupt_file, "its scale is of type {}, expected F32, BF16 or F16",
                   safetensors_type_name(entry.type));
     std::vector<std::byte> aligned(entry.bytes.begin(), entry.bytes.end());
-    std::vector<float> values(entry.bytes.size() / safetensors_type_bytes(entry.type));
+    std::vector<float> values(entry.bytes.size() * 8 / safetensors_type_bits(entry.type));
     tensor::decode_values(*format, aligned, values);
     return values;
   }
@@ -312,10 +314,31 @@ bool is_plain_name(const std::string& name) {
          name.find('\0') == std::string::npos && name.ends_with(".safetensors");
 }
 
-HfModel read_config(const fs::path& folder) {
+Json parse_config(const fs::path& folder) {
+  const fs::path path = folder / "config.json";
+  return parse_json(read_file(path, limits::kJsonFileBytes), path.string());
+}
+
+// What the first layer's tensors say of a model's shape.
+HfShapes shapes_of(std::span<const SafetensorsImage> images) {
+  HfShapes shapes;
+  for (const SafetensorsImage& image : images)
+    for (const SafetensorsEntry& entry : image.tensors) {
+      const auto is = [&](std::string_view ending) { return entry.name.ends_with(ending); };
+      if (is("layers.0.self_attn.q_proj.weight") && entry.shape.size() == 2)
+        shapes.query_rows = entry.shape[0];
+      if (is("layers.0.self_attn.q_norm.weight") && entry.shape.size() == 1)
+        shapes.head_norm = entry.shape[0];
+      shapes.has_query_bias |= is("layers.0.self_attn.q_proj.bias") || is("layers.0.self_attn.qkv_proj.bias");
+      shapes.has_ffn_bias |= is("layers.0.mlp.up_proj.bias") || is("layers.0.mlp.gate_up_proj.bias");
+    }
+  return shapes;
+}
+
+HfModel read_config(const fs::path& folder, const Json& json, std::span<const SafetensorsImage> images) {
   const fs::path path = folder / "config.json";
   try {
-    return read_hf_config(parse_json(read_file(path, limits::kJsonFileBytes), "config.json"));
+    return read_hf_config(json, shapes_of(images));
   } catch (const Error& error) {
     if (error.code() != Errc::corrupt_file) throw;
     throw with_context(error, path.string());
@@ -385,17 +408,17 @@ std::shared_ptr<const ModelFile> read_hf_folder(const fs::path& folder) {
   auto model = std::make_shared<ModelFile>();
   model->source = folder.string();
   model->folder = folder;
-  HfModel config = read_config(folder);
+  const Json json = parse_config(folder);
+  const std::vector<fs::path> paths = list_safetensors(folder);
+  std::vector<SafetensorsImage> images;
+  for (const fs::path& path : paths)
+    images.push_back(parse_safetensors(model->files.emplace_back(path).bytes(), path.string()));
+  HfModel config = read_config(folder, json, images);
   read_pooling(folder, config);
   read_sampling(folder, config);
   Collector collector(config, *model);
-  const std::vector<fs::path> paths = list_safetensors(folder);
-  std::vector<SafetensorsImage> images;
-  for (const fs::path& path : paths) {
-    images.push_back(parse_safetensors(model->files.emplace_back(path).bytes(), path.string()));
-    std::erase_if(images.back().tensors,
-                  [&](const SafetensorsEntry& entry) { return collector.add_scale(entry); });
-  }
+  for (SafetensorsImage& image : images)
+    std::erase_if(image.tensors, [&](const SafetensorsEntry& entry) { return collector.add_scale(entry); });
   for (uint32_t i = 0; i < images.size(); ++i) {
     try {
       for (const SafetensorsEntry& entry : images[i].tensors) collector.add(entry, i);

@@ -3,6 +3,7 @@
 #include "base/bytes.h"
 #include "base/error.h"
 #include "base/file.h"
+#include "base/finite.h"
 #include "base/limits.h"
 #include "base/mapped_file.h"
 #include "base/utf8.h"
@@ -18,6 +19,17 @@ namespace {
 constexpr std::string_view kSums = ".in_sum2";
 constexpr std::string_view kCounts = ".counts";
 constexpr uint64_t kMaxColumns = 1ull << 24;
+
+/// Sums of squares are numbers, and not below 0.
+void check_sums(const ImatrixFile& file) {
+  for (const auto& [name, entry] : file.entries) {
+    require_finite(entry.sums, fmt::format("the importance of {}", printable(name)));
+    for (size_t i = 0; i < entry.sums.size(); ++i)
+      if (entry.sums[i] < 0)
+        throw Error(Errc::corrupt_file, "the importance of {} is {} at number {}, expected 0 or more",
+                    printable(name), entry.sums[i], i);
+  }
+}
 
 std::vector<float> floats_of(std::span<const std::byte> bytes) {
   std::vector<float> values(bytes.size() / sizeof(float));
@@ -158,9 +170,10 @@ ImatrixFile read_imatrix(const std::filesystem::path& path) {
   const MappedFile mapped(path);
   const std::span<const std::byte> bytes = mapped.bytes();
   try {
-    if (bytes.size() >= 4 && std::memcmp(bytes.data(), "GGUF", 4) == 0)
-      return read_imatrix_gguf(parse_gguf(bytes, path.string()));
-    return read_dat(bytes);
+    const bool is_gguf = bytes.size() >= 4 && std::memcmp(bytes.data(), "GGUF", 4) == 0;
+    ImatrixFile file = is_gguf ? read_imatrix_gguf(parse_gguf(bytes, path.string())) : read_dat(bytes);
+    check_sums(file);
+    return file;
   } catch (const Error& error) {
     throw with_context(error, printable(path.string()));
   }

@@ -32,7 +32,7 @@ struct ImatrixFile {
   uint64_t chunk_tokens = 512;
 };
 
-/// Throws not_found, corrupt_file.
+/// Throws not_found, and corrupt_file: for importances that are no numbers or below 0, too.
 ImatrixFile read_imatrix(const std::filesystem::path& path);
 
 /// Atomically; as .dat where the name ends so, else as GGUF.

@@ -17,12 +17,21 @@ uint64_t Tensor::n_values() const {
   return product;
 }
 
+float Tensor::scale_of_row(uint64_t row) const {
+  return scales.empty() ? 1.0f : scales[row / (n_rows() / scales.size())];
+}
+
 void Tensor::decode(uint64_t first, std::span<float> values) const {
   const uint64_t row_values = std::min<uint64_t>(n_columns(), values.size());
   const uint64_t begin = tensor::offset_of(format, n_columns(), first),
                  end = tensor::offset_of(format, n_columns(), first + values.size());
   tensor::decode_rows(format, grid, row_values, bytes.subspan(begin, end - begin), values);
   if (rotation) rotation->undo(values, first % n_columns());
+  if (scales.empty()) return;
+  for (uint64_t i = 0; i < values.size(); i += row_values) {
+    const float scale = scale_of_row((first + i) / n_columns());
+    for (uint64_t k = i; k < i + row_values; ++k) values[k] *= scale;
+  }
 }
 
 const Tensor* ModelFile::find(std::string_view name) const {

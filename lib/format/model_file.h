@@ -29,10 +29,15 @@ struct Tensor {
   uint32_t file_index = 0;   ///< which of ModelFile::files
   tensor::Grid grid = {};    ///< what codes stand for, where the format has a grid
   std::shared_ptr<const tensor::Rotation> rotation = nullptr;  ///< that rows were stored through, or null
+  /// What values are multiplied by: nothing, one number, or one for each slice of the last dimension
+  /// (tensor_scales.h).
+  std::vector<float> scales = {};
 
   uint64_t n_values() const;
   uint64_t n_columns() const { return dimensions[0]; }
   uint64_t n_rows() const { return n_values() / dimensions[0]; }
+  /// What the values of a row are multiplied by.
+  float scale_of_row(uint64_t row) const;
 
   /// Values from number `first` on as f32: whole rows, or a part of one row that begins at a multiple of
   /// 65,536 and ends at one or with the row.

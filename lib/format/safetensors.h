@@ -15,13 +15,20 @@
 
 namespace ruvllm::format {
 
-/// Element types of whole bytes, as the header names them.
+/// Element types, as the header names them. Those of less than a byte lie packed, and a tensor of them takes
+/// whole bytes.
 enum class SafetensorsType {
   BOOL,
+  F4,
+  F6_E2M3,
+  F6_E3M2,
   U8,
   I8,
   F8_E4M3,
   F8_E5M2,
+  F8_E8M0,
+  F8_E4M3FNUZ,
+  F8_E5M2FNUZ,
   I16,
   U16,
   F16,
@@ -36,7 +43,7 @@ enum class SafetensorsType {
 };
 
 std::string_view safetensors_type_name(SafetensorsType type);
-uint64_t safetensors_type_bytes(SafetensorsType type);
+uint64_t safetensors_type_bits(SafetensorsType type);
 
 struct SafetensorsEntry {
   std::string name;

@@ -17,25 +17,31 @@ namespace {
 struct TypeRow {
   SafetensorsType type;
   std::string_view name;
-  uint64_t n_bytes;
+  uint64_t n_bits;
 };
 using enum SafetensorsType;
-constexpr std::array<TypeRow, 16> kTypes = {{{BOOL, "BOOL", 1},
-                                             {U8, "U8", 1},
-                                             {I8, "I8", 1},
-                                             {F8_E4M3, "F8_E4M3", 1},
-                                             {F8_E5M2, "F8_E5M2", 1},
-                                             {I16, "I16", 2},
-                                             {U16, "U16", 2},
-                                             {F16, "F16", 2},
-                                             {BF16, "BF16", 2},
-                                             {I32, "I32", 4},
-                                             {U32, "U32", 4},
-                                             {F32, "F32", 4},
-                                             {I64, "I64", 8},
-                                             {U64, "U64", 8},
-                                             {F64, "F64", 8},
-                                             {C64, "C64", 8}}};
+constexpr std::array<TypeRow, 22> kTypes = {{{BOOL, "BOOL", 8},
+                                             {F4, "F4", 4},
+                                             {F6_E2M3, "F6_E2M3", 6},
+                                             {F6_E3M2, "F6_E3M2", 6},
+                                             {U8, "U8", 8},
+                                             {I8, "I8", 8},
+                                             {F8_E4M3, "F8_E4M3", 8},
+                                             {F8_E5M2, "F8_E5M2", 8},
+                                             {F8_E8M0, "F8_E8M0", 8},
+                                             {F8_E4M3FNUZ, "F8_E4M3FNUZ", 8},
+                                             {F8_E5M2FNUZ, "F8_E5M2FNUZ", 8},
+                                             {I16, "I16", 16},
+                                             {U16, "U16", 16},
+                                             {F16, "F16", 16},
+                                             {BF16, "BF16", 16},
+                                             {I32, "I32", 32},
+                                             {U32, "U32", 32},
+                                             {F32, "F32", 32},
+                                             {I64, "I64", 64},
+                                             {U64, "U64", 64},
+                                             {F64, "F64", 64},
+                                             {C64, "C64", 64}}};
 
 constexpr std::string_view kMetadataKey = "__metadata__";
 
@@ -149,8 +155,12 @@ class HeaderHandler : public nlohmann::json_sax<Json> {
 SafetensorsEntry place(Declared&& declared, std::span<const std::byte> data, uint64_t data_start) {
   SafetensorsEntry entry{std::move(declared.name), *declared.type, std::move(*declared.shape), {}, 0};
   try {
-    uint64_t n_bytes = safetensors_type_bytes(entry.type);
-    for (const uint64_t dimension : entry.shape) n_bytes = checked_mul(n_bytes, dimension, "size of data");
+    uint64_t n_bits = safetensors_type_bits(entry.type);
+    for (const uint64_t dimension : entry.shape) n_bits = checked_mul(n_bits, dimension, "size of data");
+    if (n_bits % 8 != 0)
+      throw Error(Errc::corrupt_file, "its {} bits of type {} are no whole bytes", n_bits,
+                  safetensors_type_name(entry.type));
+    const uint64_t n_bytes = n_bits / 8;
     const uint64_t begin = declared.range->at(0), end = declared.range->at(1);
     if (begin > end || end > data.size())
       throw Error(Errc::corrupt_file, "its bytes {} to {} don't lie in the {} that there are", begin, end,
@@ -202,7 +212,7 @@ std::string_view read_header(ByteReader& reader) {
 std::string_view safetensors_type_name(SafetensorsType type) {
   return kTypes[static_cast<size_t>(type)].name;
 }
-uint64_t safetensors_type_bytes(SafetensorsType type) { return kTypes[static_cast<size_t>(type)].n_bytes; }
+uint64_t safetensors_type_bits(SafetensorsType type) { return kTypes[static_cast<size_t>(type)].n_bits; }
 
 SafetensorsImage parse_safetensors(std::span<const std::byte> bytes, const std::string& name) try {
   ByteReader reader(bytes);

@@ -36,8 +36,8 @@ size_t quant_length(std::string_view text) {
     }
   if (at == 0 || at >= text.size() || !is_digit(text[at])) return 0;
   ++at;
-  constexpr std::array<std::string_view, 11> kParts = {"_XXS", "_XS", "_XL", "_NL", "_K", "_S",
-                                                       "_M",   "_L",  "_0",  "_1",  "_8"};
+  constexpr std::array<std::string_view, 12> kParts = {"_XXS", "_XS", "_XL", "_NL", "_K", "_S",
+                                                       "_M",   "_L",  "_P",  "_0",  "_1", "_8"};
   for (bool more = true; more;) {
     more = false;
     for (const std::string_view part : kParts)
@@ -57,6 +57,23 @@ bool is_gguf(const HubFile& file) { return to_lower(file.path.text()).ends_with(
 bool is_companion(const HubFile& file) {
   const std::string name = to_lower(file.path.file_name());
   return name.find("mmproj") != std::string::npos || name.find("imatrix") != std::string::npos;
+}
+
+// Whether a word stands in a name by itself: "mtp" in "model-Q4_K_M-mtp.gguf".
+bool has_word(std::string_view name, std::string_view word) {
+  for (size_t at = name.find(word); at != std::string_view::npos; at = name.find(word, at + 1))
+    if ((at == 0 || !is_alnum(name[at - 1])) &&
+        (at + word.size() >= name.size() || !is_alnum(name[at + word.size()])))
+      return true;
+  return false;
+}
+
+// What helps a model that lies beside it: drafts, heads that predict several tokens, adapters. Where nothing
+// else lies there, they are what the repository is about.
+bool is_helper(const HubFile& file) {
+  constexpr std::array<std::string_view, 6> kWords = {"mtp", "draft", "eagle", "eagle3", "nextn", "lora"};
+  const std::string name = to_lower(file.path.file_name());
+  return std::ranges::any_of(kWords, [&](std::string_view word) { return has_word(name, word); });
 }
 
 // "...-00002-of-00005.gguf"
@@ -115,9 +132,10 @@ Choice choice_of(Offer offer) {
 Choice choose_quant(std::vector<Offer> all, const RepoRef& ref) {
   const std::string wanted = to_upper(ref.quant);
   std::vector<Offer> fitting;
-  for (const bool plain : {true, false}) {  // Q4_K_XL means UD-Q4_K_XL only where there is no plain one
+  // Q4_K_XL means UD-Q4_K_XL, and MXFP4 means MXFP4_MOE, only where there is no plain one.
+  for (const std::string& name : {wanted, "UD-" + wanted, wanted + "_MOE"}) {
     for (const Offer& offer : all)
-      if (offer.quant == wanted || (!plain && offer.quant == "UD-" + wanted)) fitting.push_back(offer);
+      if (offer.quant == name) fitting.push_back(offer);
     if (!fitting.empty()) break;
   }
   if (fitting.size() == 1) return choice_of(std::move(fitting[0]));
@@ -204,8 +222,11 @@ std::string quant_of(std::string_view file_name) {
 std::vector<Offer> offers(const Listing& listing) {
   std::vector<Offer> all;
   std::map<std::pair<std::string, uint32_t>, std::map<uint32_t, HubFile>> sets;
+  const auto is_model = [](const HubFile& file) { return is_gguf(file) && !is_companion(file); };
+  const bool all_help = std::ranges::none_of(
+      listing.files, [&](const HubFile& file) { return is_model(file) && !is_helper(file); });
   for (const HubFile& file : listing.files) {
-    if (!is_gguf(file) || is_companion(file)) continue;
+    if (!is_model(file) || (is_helper(file) && !all_help)) continue;
     if (const auto shard = shard_name(file.path.text(), ".gguf"))
       sets[{shard->stem, shard->count}].emplace(shard->number, file);
     else

@@ -10,12 +10,12 @@
 namespace ruvllm::kv {
 namespace {
 
-/// Bytes of one head's key or value.
-uint64_t vector_bytes(KvFormat format, uint32_t dimension) {
+/// Bytes between keys or values of one head, without a scale that stands elsewhere in the page.
+uint64_t stride_of(KvFormat format, uint32_t dimension) {
   switch (format) {
     case KvFormat::f32:
       return uint64_t{dimension} * 4;
-    case KvFormat::f16:
+    case KvFormat::q16:
       return uint64_t{dimension} * 2;
     case KvFormat::q8:
       return tensor::row_bytes(tensor::Format::Q8_0, dimension);
@@ -30,15 +30,27 @@ struct alignas(64) Line {
   std::byte bytes[64];
 };
 
-uint64_t whole_lines(uint64_t n_bytes) { return (n_bytes + sizeof(Line) - 1) / sizeof(Line) * sizeof(Line); }
+/// Of the keys (or values) of one head: whole lines.
+uint64_t page_bytes(KvFormat format, uint64_t stride) {
+  const uint64_t n_bytes = kernels::kv_scales_bytes(format, kPageTokens) + kPageTokens * stride;
+  return (n_bytes + sizeof(Line) - 1) / sizeof(Line) * sizeof(Line);
+}
+
+/// Puts a key or value into slot `slot` of its page.
+void store_vector(std::span<const float> x, KvFormat format, kernels::KvRole role, std::byte* page,
+                  uint32_t slot, uint64_t stride) {
+  kernels::active().store_kv(x.data(), x.size(), format, role,
+                             page + kernels::kv_scales_bytes(format, kPageTokens) + slot * stride,
+                             reinterpret_cast<float*>(page) + slot);
+}
 
 class ContiguousCache final : public KvCache {
  public:
   ContiguousCache(const KvShape& shape, uint32_t capacity)
       : shape_(shape),
         capacity_(capacity),
-        key_page_bytes_(whole_lines(shape.key_bytes() * kPageTokens)),
-        value_page_bytes_(whole_lines(shape.value_bytes() * kPageTokens)),
+        key_page_bytes_(page_bytes(shape.key_format, shape.key_stride())),
+        value_page_bytes_(page_bytes(shape.value_format, shape.value_stride())),
         key_pages_(size_t{shape.n_layers} * shape.n_kv_heads),
         value_pages_(key_pages_.size()) {}
 
@@ -63,12 +75,11 @@ class ContiguousCache final : public KvCache {
     for (uint32_t i = 0; i < n_tokens; ++i) {
       const uint32_t page = (first + i) / kPageTokens, slot = (first + i) % kPageTokens;
       for (uint32_t head = 0; head < heads; ++head) {
-        kernels::active().store_kv(&keys[(i * heads + head) * key_width],
-                                   page_at(page, layer, head) + slot * shape_.key_bytes(), key_width,
-                                   shape_.key_format);
-        kernels::active().store_kv(&values[(i * heads + head) * value_width],
-                                   page_at(page, layer, head) + key_page_bytes_ + slot * shape_.value_bytes(),
-                                   value_width, shape_.value_format);
+        std::byte* const at = page_at(page, layer, head);
+        store_vector(keys.subspan((i * heads + head) * key_width, key_width), shape_.key_format,
+                     kernels::KvRole::key, at, slot, shape_.key_stride());
+        store_vector(values.subspan((i * heads + head) * value_width, value_width), shape_.value_format,
+                     kernels::KvRole::value, at + key_page_bytes_, slot, shape_.value_stride());
       }
     }
   }
@@ -113,10 +124,11 @@ class ContiguousCache final : public KvCache {
 
 }  // namespace
 
-uint64_t KvShape::key_bytes() const { return vector_bytes(key_format, key_dimension); }
-uint64_t KvShape::value_bytes() const { return vector_bytes(value_format, value_dimension); }
+uint64_t KvShape::key_stride() const { return stride_of(key_format, key_dimension); }
+uint64_t KvShape::value_stride() const { return stride_of(value_format, value_dimension); }
 uint64_t KvShape::token_bytes() const {
-  return uint64_t{n_layers} * n_kv_heads * (key_bytes() + value_bytes());
+  const uint64_t scales = kernels::kv_scales_bytes(key_format, 1) + kernels::kv_scales_bytes(value_format, 1);
+  return uint64_t{n_layers} * n_kv_heads * (key_stride() + value_stride() + scales);
 }
 
 std::unique_ptr<KvCache> make_contiguous_cache(const KvShape& shape, uint32_t capacity) {
@@ -125,7 +137,7 @@ std::unique_ptr<KvCache> make_contiguous_cache(const KvShape& shape, uint32_t ca
   };
   if (!fits(shape.key_format, shape.key_dimension) || !fits(shape.value_format, shape.value_dimension))
     throw Error(Errc::usage,
-                "heads of {} dimensions can't be kept in q8 or q4, which need a multiple of 32; use f16",
+                "heads of {} dimensions can't be kept in q8 or q4, which need a multiple of 32; use q16",
                 shape.key_dimension);
   return std::make_unique<ContiguousCache>(shape, capacity);
 }

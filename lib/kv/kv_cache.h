@@ -18,12 +18,12 @@ struct KvShape {
   uint32_t n_kv_heads = 0;
   uint32_t key_dimension = 0;  ///< of one head
   uint32_t value_dimension = 0;
-  KvFormat key_format = KvFormat::f16;
-  KvFormat value_format = KvFormat::f16;
+  KvFormat key_format = KvFormat::q16;
+  KvFormat value_format = KvFormat::q16;
 
-  uint64_t key_bytes() const;  ///< of one head's key
-  uint64_t value_bytes() const;
-  uint64_t token_bytes() const;  ///< of a token in all layers
+  uint64_t key_stride() const;  ///< bytes between keys of one head in a page
+  uint64_t value_stride() const;
+  uint64_t token_bytes() const;  ///< of a token in all layers, scales and all
 };
 
 /// Tokens in a page: a multiple of the attention kernel's key block.
@@ -46,7 +46,8 @@ class KvCache {
   /// Forgets all tokens from `n_tokens` on.
   virtual void truncate(uint32_t n_tokens) = 0;
 
-  /// Pages of one KV head in one layer, each kPageTokens keys (or values), key_bytes() apart.
+  /// Pages of one KV head in one layer, each with kPageTokens keys (or values), key_stride() apart, after the
+  /// scales that the format may have (kernels::kv_scales_bytes).
   virtual std::span<const void* const> key_pages(uint32_t layer, uint32_t head) const = 0;
   virtual std::span<const void* const> value_pages(uint32_t layer, uint32_t head) const = 0;
   virtual uint64_t n_bytes() const = 0;

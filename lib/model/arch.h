@@ -55,11 +55,14 @@ struct ArchSpec {
   bool renormalise_experts = true;  ///< weights of the chosen experts sum to 1; `expert_weights_norm` wins
 
   bool embedding_times_sqrt_width = false;
-  uint32_t window_period = 0;    ///< 0: no windows; 1: all layers; n: all but every n-th
-  float local_rope_base = 0.0f;  ///< if not 0, the base in windowed layers, which are then unscaled
+  uint32_t window_period = 0;  ///< where no key says it: 0: no windows; 1: all layers; n: all but every n-th
+  uint32_t window = 0;         ///< tokens a window has where no key says it
+  float local_rope_base = 0.0f;   ///< if not 0, the base in windowed layers, which are then unscaled
+  bool unscaled_windows = false;  ///< windowed layers are unscaled, with the base of all
+  float attention_soft_cap = 0.0f, final_soft_cap = 0.0f;  ///< where no key says them; 0: none
   uint32_t wide_query_layers =
-      0;  ///< the size (by layers) that scales queries by width / heads: no key says so
-  bool causal = true;
+      0;                 ///< the size (by layers) that scales queries by width / heads: no key says so
+  bool causal = true;    ///< where no key says it
   bool has_head = true;  ///< false: an encoder, whose answer is its hidden state
 };
 

@@ -74,7 +74,11 @@ void Runner::State::begin(std::span<const Segment> segments) {
   pass.n_rows = 0;
   answer_rows.clear();
   for (const Segment& segment : segments) {
-    RUVLLM_ASSERT(!segment.tokens.empty() && (h.arch->causal || segment.cache->n_tokens() == 0));
+    RUVLLM_ASSERT(!segment.tokens.empty());
+    if (!h.causal && segment.cache->n_tokens() != 0)
+      throw Error(Errc::usage,
+                  "{}.attention.causal is false: a text is read whole, and can't be gone on with",
+                  h.arch->name);
     const auto n = static_cast<uint32_t>(segment.tokens.size());
     for (const int32_t token : segment.tokens)
       if (token < 0 || static_cast<uint32_t>(token) >= h.n_vocabulary)

@@ -9,6 +9,7 @@
 
 #include <cstdint>
 #include <span>
+#include <vector>
 
 namespace ruvllm::model {
 
@@ -28,10 +29,11 @@ struct HyperParameters {
 #undef NUMBER
 #undef FLAG
 
+  std::vector<bool> windowed_layers;  ///< which layers have windows
+
   /// Keys that layer `layer` lets a token see: 0 for all.
   uint32_t window_of(uint32_t layer) const {
-    const uint32_t period = arch->window_period;
-    return period == 0 || (period > 1 && (layer + 1) % period == 0) ? 0 : window;
+    return layer < windowed_layers.size() && windowed_layers[layer] ? window : 0;
   }
   /// Whether a layer rotates with local_rope_base.
   bool rotates_locally(uint32_t layer) const { return local_rope_base != 0 && window_of(layer) != 0; }
@@ -46,7 +48,7 @@ struct HyperParameters {
   /// The file's pooling; for those that name none (or that of rankers), what is usual for the architecture.
   Pooling pooling() const {
     if (pooling_type >= 1 && pooling_type <= 3) return static_cast<Pooling>(pooling_type);
-    return arch->causal ? Pooling::last : Pooling::mean;
+    return causal ? Pooling::last : Pooling::mean;
   }
   uint32_t query_width() const { return n_heads * head_dimension; }
   uint32_t kv_width() const { return n_kv_heads * head_dimension; }

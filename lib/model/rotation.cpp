@@ -26,6 +26,7 @@ tensor::RopeParameters rope_parameters(const HyperParameters& h, std::span<const
                            .beta_slow = h.yarn_beta_slow,
                            .factors = factors,
                            .long_factors = long_factors};
+  p.yarn_log_multiplier = h.yarn_log_multiplier;
   if (h.rope_attention_factor != 0)
     p.attention_factor = h.rope_attention_factor;
   else if (!long_factors.empty())

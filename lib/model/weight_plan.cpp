@@ -110,10 +110,13 @@ void WeightPlan::pack(ThreadPool& pool, const Step& step, const format::Tensor& 
     return;
   }
   const uint64_t row_bytes = tensor::row_bytes(tensor.format, step.n_columns);
-  const tensor::MatrixView view{
-      tensor.format,  step.n_rows,
-      step.n_columns, tensor.bytes.subspan(step.first_row * row_bytes, step.n_rows * row_bytes),
-      tensor.grid,    tensor.rotation};
+  const tensor::MatrixView view{tensor.format,
+                                step.n_rows,
+                                step.n_columns,
+                                tensor.bytes.subspan(step.first_row * row_bytes, step.n_rows * row_bytes),
+                                tensor.grid,
+                                tensor.rotation,
+                                tensor.scale_of_row(step.first_row)};
   const MappedFile& mapped = file_.files[tensor.file_index];
   const bool is_mapped = &tensor == step.tensor;
   *step.matrix = tensor::PackedMatrix(pool, view, [&](std::span<const std::byte> part) {

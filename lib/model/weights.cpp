@@ -195,4 +195,12 @@ Weights load_weights(const HyperParameters& hparams, const format::ModelFile& fi
   return weights;
 }
 
+void check_weights(const HyperParameters& hparams, const format::ModelFile& file) {
+  Weights weights;
+  weights.layers.reserve(hparams.n_layers);
+  WeightPlan plan(file);
+  Lister(hparams, plan, weights).list();
+  plan.refuse_unclaimed();
+}
+
 }  // namespace ruvllm::model

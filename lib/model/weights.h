@@ -66,4 +66,7 @@ struct Weights {
 Weights load_weights(const HyperParameters& hparams, const format::ModelFile& file, ThreadPool& pool,
                      const LoadProgress& progress, const TensorConversion& convert = {});
 
+/// The checks of load_weights() alone: nothing is read or packed.
+void check_weights(const HyperParameters& hparams, const format::ModelFile& file);
+
 }  // namespace ruvllm::model

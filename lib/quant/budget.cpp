@@ -1,10 +1,14 @@
 #include "quant/budget.h"
 
 #include "base/error.h"
+#include "base/finite.h"
 #include "base/strings.h"
+#include "base/utf8.h"
+#include "quant/encode_tensor.h"
 #include "tensor/ops.h"
 
 #include <algorithm>
+#include <cmath>
 #include <limits>
 #include <numeric>
 
@@ -14,9 +18,9 @@ namespace {
 constexpr uint64_t kSteps = 8192;
 
 /// What a matrix may become, from small to large.
-constexpr Format kLadder[] = {Format::IQ2_XXS, Format::IQ2_XS, Format::IQ2_S, Format::Q2_K, Format::IQ3_XXS,
-                              Format::IQ3_S,   Format::IQ4_XS, Format::Q4_K,  Format::Q5_K, Format::Q6_K,
-                              Format::Q8_0,    Format::IQ4_NL, Format::Q5_0,  Format::F16};
+constexpr Format kLadder[] = {Format::IQ2_XXS, Format::IQ2_XS, Format::IQ2_S,  Format::Q2_K, Format::IQ3_XXS,
+                              Format::IQ3_S,   Format::Q3_K,   Format::IQ4_XS, Format::Q4_K, Format::Q5_K,
+                              Format::Q6_K,    Format::Q8_0,   Format::IQ4_NL, Format::Q5_0, Format::F16};
 
 /// Rows of a matrix that are measured: spread evenly, as many as hold this many values.
 constexpr uint64_t kSampleValues = 64 * 1024;
@@ -24,28 +28,23 @@ constexpr uint64_t kSampleValues = 64 * 1024;
 /// Errors in the output matrix go straight into the logits, and no later layer makes up for them.
 constexpr double kOutputWeight = 4.0;
 
-double relative_error(const format::Tensor& tensor, Format format, const Importance& importance) {
-  const uint64_t n_columns = tensor.n_columns(), n_rows = tensor.n_rows();
-  const uint64_t n_sampled = std::clamp<uint64_t>(kSampleValues / n_columns, 1, n_rows);
-  const tensor::Grid grid = tensor::default_grid(format);
-  std::vector<float> values(n_columns), decoded(n_columns);
-  std::vector<std::byte> blocks(tensor::row_bytes(format, n_columns));
-  double miss = 0, size = 0;
-  for (uint64_t i = 0; i < n_sampled; ++i) {
-    const uint64_t row = i * n_rows / n_sampled;
-    tensor.decode(row * n_columns, values);
-    const std::span<const float> weights = importance.of_row(tensor, row);
-    tensor::encode_rows(format, grid, n_columns, values, weights, kernels::Search::fast, blocks);
-    tensor::decode_rows(format, grid, n_columns, blocks, decoded);
-    for (uint64_t j = 0; j < n_columns; ++j) {
-      const double weight = weights.empty() ? 1.0 : static_cast<double>(weights[j]);
-      const double value = static_cast<double>(values[j]),
-                   difference = static_cast<double>(decoded[j]) - value;
-      miss += weight * difference * difference;
-      size += weight * value * value;
-    }
+/// What `formats`, from which those are dropped that can't hold the tensor's values, cost.
+std::vector<BudgetOption> make_options(const format::Tensor& tensor, std::vector<Format>& formats,
+                                       std::span<const double> errors, double weight) {
+  std::vector<BudgetOption> options;
+  std::vector<Format> kept;
+  for (size_t k = 0; k < formats.size(); ++k) {
+    if (!std::isfinite(errors[k])) continue;
+    kept.push_back(formats[k]);
+    options.push_back(
+        {tensor::row_bytes(formats[k], tensor.n_columns()) * tensor.n_rows(), weight * errors[k]});
   }
-  return size > 0 ? miss / size : 0;
+  if (kept.empty())
+    throw Error(Errc::usage,
+                "tensor {} has values beyond every smaller type; give it BF16 or F32 by --tensor",
+                printable(tensor.name));
+  formats = std::move(kept);
+  return options;
 }
 
 }  // namespace
@@ -96,9 +95,36 @@ std::vector<size_t> fit_budget(std::span<const std::vector<BudgetOption>> lists,
   return result;
 }
 
+double weight_error(const format::Tensor& tensor, Format format, const Importance& importance) {
+  const uint64_t n_columns = tensor.n_columns(), n_rows = tensor.n_rows();
+  const uint64_t n_sampled = std::clamp<uint64_t>(kSampleValues / n_columns, 1, n_rows);
+  const tensor::Grid grid = tensor::default_grid(format);
+  std::vector<float> values(n_columns), decoded(n_columns);
+  std::vector<std::byte> blocks(tensor::row_bytes(format, n_columns));
+  double miss = 0, size = 0;
+  for (uint64_t i = 0; i < n_sampled; ++i) {
+    const uint64_t row = i * n_rows / n_sampled;
+    tensor.decode(row * n_columns, values);
+    require_finite_piece(tensor, {row * n_columns, n_columns}, values);
+    const std::span<const float> weights = importance.of_row(tensor, row);
+    tensor::encode_rows(format, grid, n_columns, values, weights, kernels::Search::fast, blocks);
+    tensor::decode_rows(format, grid, n_columns, blocks, decoded);
+    if (find_non_finite(decoded)) return std::numeric_limits<double>::infinity();
+    for (uint64_t j = 0; j < n_columns; ++j) {
+      const double weight = weights.empty() ? 1.0 : static_cast<double>(weights[j]);
+      const double value = static_cast<double>(values[j]),
+                   difference = static_cast<double>(decoded[j]) - value;
+      miss += weight * difference * difference;
+      size += weight * value * value;
+    }
+  }
+  return size > 0 ? miss / size : 0;
+}
+
 std::vector<Choice> choose_formats_for_size(
-    const format::ModelFile& model, const Recipe& recipe, const Importance& importance, uint64_t limit_bytes,
-    ThreadPool& pool, const std::function<void(uint64_t done, uint64_t total)>& progress) {
+    const format::ModelFile& model, const Recipe& recipe, uint64_t limit_bytes,
+    const std::function<ErrorMeter(size_t tensor)>& meter_of, ThreadPool& pool,
+    const std::function<void(uint64_t done, uint64_t total)>& progress) {
   std::vector<Choice> choices = choose_formats(model, recipe);
   std::vector<size_t> free;  // tensors whose format is to be chosen
   uint64_t fixed_bytes = 0;
@@ -121,12 +147,11 @@ std::vector<Choice> choose_formats_for_size(
     const format::Tensor& tensor = model.tensors[free[f]];
     for (const Format format : kLadder)
       if (tensor::divides(format, tensor.n_columns())) formats[f].push_back(format);
-    lists[f].resize(formats[f].size());
+    const ErrorMeter meter = meter_of(free[f]);
+    std::vector<double> errors(formats[f].size());
+    pool.for_each_tile(errors.size(), [&](size_t k, int) { errors[k] = meter(formats[f][k]); });
     const double weight = choices[free[f]].is_output ? kOutputWeight : 1.0;
-    pool.for_each_tile(formats[f].size(), [&](size_t k, int) {
-      lists[f][k] = {tensor::row_bytes(formats[f][k], tensor.n_columns()) * tensor.n_rows(),
-                     weight * relative_error(tensor, formats[f][k], importance)};
-    });
+    lists[f] = make_options(tensor, formats[f], errors, weight);
     model.files[tensor.file_index].give_back(tensor.bytes);
     if (progress) progress(++n_done, free.size());
   }

@@ -1,11 +1,14 @@
 #include "quant/encode_tensor.h"
 
 #include "base/error.h"
+#include "base/finite.h"
 #include "base/utf8.h"
 #include "quant/incoherence.h"
 #include "tensor/ops.h"
 
 #include <algorithm>
+#include <cmath>
+#include <optional>
 
 namespace ruvllm::quant {
 namespace {
@@ -15,16 +18,41 @@ uint64_t row_values(const format::Tensor& tensor, const Piece& piece) {
   return std::min(tensor.n_columns(), piece.n_values);
 }
 
-void check_finite(const format::Tensor& tensor, const Piece& piece, std::span<const float> values) {
-  // An infinity or a NaN times zero is NaN, and makes the sum one.
-  float sum = 0.0f;
-  for (const float value : values) sum += value * 0.0f;
-  if (sum == 0.0f) return;
-  const auto bad = std::ranges::find_if(values, [](float value) { return !std::isfinite(value); });
-  const uint64_t place = piece.first_value + static_cast<uint64_t>(bad - values.begin());
-  throw Error(Errc::corrupt_file, "tensor {} has {} at row {}, column {}", printable(tensor.name),
-              std::isnan(*bad) ? "NaN" : "an infinity", place / tensor.n_columns(),
-              place % tensor.n_columns());
+/// Where in its tensor value `i` of a piece stands.
+std::string place_text(const format::Tensor& tensor, const Piece& piece, size_t i) {
+  const uint64_t place = piece.first_value + i;
+  return fmt::format("row {}, column {}", place / tensor.n_columns(), place % tensor.n_columns());
+}
+
+/// Where formats with scales in f16 come to the end of their range. Values beyond it that come back as
+/// something else have overflowed, even where the encoder made zeros of them.
+constexpr float kF16Range = 65504.0f;
+
+/// A value that rounding lost: decoded as an infinity or NaN, or large and far from itself.
+std::optional<size_t> find_lost(std::span<const float> values, std::span<const float> decoded) {
+  if (const auto bad = find_non_finite(decoded)) return bad;
+  for (size_t i = 0; i < values.size(); ++i) {
+    const float size = std::abs(values[i]);
+    if (size >= kF16Range && std::abs(decoded[i] - values[i]) > 0.5f * size) return i;
+  }
+  return std::nullopt;
+}
+
+/// Throws where a block's scale left the range of what it is stored in. `values` as they were encoded.
+void require_held(const TensorJob& job, const Piece& piece, std::span<const float> values,
+                  std::span<const float> decoded) {
+  const auto lost = find_lost(values, decoded);
+  if (!lost) return;
+  // A whole block is lost with its scale; the largest value around is what the scale was for.
+  const auto first = values.begin() + static_cast<std::ptrdiff_t>(*lost / 256 * 256);
+  const auto end = first + std::min<std::ptrdiff_t>(256, values.end() - first);
+  const auto largest =
+      std::max_element(first, end, [](float a, float b) { return std::abs(a) < std::abs(b); });
+  throw Error(Errc::corrupt_file, "tensor {} has {:g} at {}, which {} cannot hold; take {}",
+              printable(job.tensor.name), *largest,
+              place_text(job.tensor, piece, static_cast<size_t>(largest - values.begin())),
+              tensor::format_name(job.format),
+              job.format == Format::BF16 ? "F32" : "BF16 or F32, which have the range");
 }
 
 /// The importance of a piece's values (scaled ones matter less), or an empty span.
@@ -51,6 +79,10 @@ std::span<float> spread_importance(const Importance& importance, const format::T
 }
 
 void copy_piece(const format::Tensor& tensor, const Piece& piece, std::vector<std::byte>& out) {
+  if (!tensor.scales.empty())
+    throw Error(Errc::usage,
+                "tensor {} has a scale beside it and can't be copied as it is; choose another type than {}",
+                printable(tensor.name), tensor::format_name(tensor.format));
   const std::span<const std::byte> bytes = bytes_of(tensor, piece);
   out.assign(bytes.begin(), bytes.end());
 }
@@ -130,14 +162,21 @@ std::vector<Piece> TensorJob::cut(uint64_t piece_values) const {
   return quant::cut(tensor, piece_values, unit);
 }
 
+void require_finite_piece(const format::Tensor& tensor, const Piece& piece, std::span<const float> values) {
+  const auto bad = find_non_finite(values);
+  if (!bad) return;
+  throw Error(Errc::corrupt_file, "tensor {} has {} at {}; no value of a model is allowed to be that",
+              printable(tensor.name), non_finite_name(values[*bad]), place_text(tensor, piece, *bad));
+}
+
 ErrorSums encode_piece(const TensorJob& job, const Piece& piece, Scratch& scratch) {
   const format::Tensor& tensor = job.tensor;
+  const std::span<float> values = read_values(tensor, piece, job.scales, scratch.values);
+  require_finite_piece(tensor, piece, values);
   if (job.is_copied()) {
     copy_piece(tensor, piece, scratch.encoded);
     return {};
   }
-  const std::span<float> values = read_values(tensor, piece, job.scales, scratch.values);
-  check_finite(tensor, piece, values);
   const uint64_t first_column = piece.first_value % tensor.n_columns();
   if (job.rotation != nullptr) job.rotation->apply(values, first_column);
   scratch.encoded.resize(place_of(job.format, tensor, piece).n_bytes);
@@ -154,6 +193,7 @@ ErrorSums encode_piece(const TensorJob& job, const Piece& piece, Scratch& scratc
   scratch.decoded.resize(std::max<size_t>(scratch.decoded.size(), values.size()));
   const std::span<float> decoded = std::span(scratch.decoded).first(values.size());
   tensor::decode_rows(job.format, job.grid, row_values(tensor, piece), scratch.encoded, decoded);
+  require_held(job, piece, values, decoded);
   return compare(decoded, values);
 }
 

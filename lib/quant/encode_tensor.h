@@ -69,8 +69,12 @@ struct TensorJob {
   std::vector<Piece> cut(uint64_t piece_values) const;
 };
 
-/// Encodes one piece into scratch.encoded, by a solver where there is one that can. Throws Errc::corrupt_file
-/// naming the tensor and the place of a NaN or an infinity.
+/// Throws Errc::corrupt_file naming the tensor and the place of a NaN or an infinity among a piece's values.
+void require_finite_piece(const format::Tensor& tensor, const Piece& piece, std::span<const float> values);
+
+/// Encodes one piece into scratch.encoded, by a solver where there is one that can. Values are looked at on
+/// both sides, copied ones too: throws Errc::corrupt_file naming the tensor and the place of a NaN or an
+/// infinity in the source, and of a value that is beyond what the format holds.
 ErrorSums encode_piece(const TensorJob& job, const Piece& piece, Scratch& scratch);
 
 }  // namespace ruvllm::quant

@@ -3,11 +3,13 @@
 // Where a norm's output goes into matrices and nowhere else, dividing the norm's weight j by s_j and
 // multiplying the matrices' column j by it changes nothing that is computed, but columns that matter get
 // finer steps. The s_j are powers of the columns' importance; which power is decided for each norm by the
-// error that a sample of rows really shows. Tested by tests/quant/folding_test.cpp.
+// error that a sample of rows really shows: of their outputs on the inputs that were held back, or, where
+// there are none, of the weights times importance. Tested by tests/quant/folding_test.cpp.
 #pragma once
 
 #include "base/thread_pool.h"
 #include "format/model_file.h"
+#include "quant/held_back.h"
 #include "quant/importance.h"
 #include "quant/recipe.h"
 
@@ -35,9 +37,17 @@ class Folding {
   std::vector<std::vector<float>> scales_;
 };
 
+/// What is known of the inputs.
+struct FoldingGuide {
+  const Importance& activity;    ///< what scales are made of
+  const Importance& importance;  ///< what tensors will be rounded with
+  const HeldBack& held_back;
+  kernels::Search effort = kernels::Search::fast;
+};
+
 /// `choices`: what each tensor will become. `progress` may throw to stop.
 Folding choose_folding(const format::ModelFile& model, std::span<const Choice> choices,
-                       const Importance& importance, ThreadPool& pool,
+                       const FoldingGuide& guide, ThreadPool& pool,
                        const std::function<void(uint64_t done, uint64_t total)>& progress);
 
 }  // namespace ruvllm::quant

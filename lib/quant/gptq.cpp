@@ -1,7 +1,9 @@
 #include "quant/gptq.h"
 
 #include "base/error.h"
+#include "base/finite.h"
 #include "kernels/piq.h"
+#include "kernels/set_points.h"
 #include "kernels/set_quants.h"
 #include "kernels/unpack.h"
 #include "tensor/gemm.h"
@@ -9,6 +11,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <numeric>
 
 namespace ruvllm::quant {
@@ -81,6 +84,23 @@ std::vector<float> invert_lower(const std::vector<float>& l, size_t n, ThreadPoo
   return inverse;
 }
 
+/// Columns by falling activity; `at_once` neighbours stay together.
+std::vector<uint32_t> order_columns(std::span<const float> importance, size_t at_once) {
+  const size_t n = importance.size();
+  std::vector<float> activity;
+  for (size_t first = 0; first < n; first += at_once) {
+    const auto group = importance.subspan(first, std::min(at_once, n - first));
+    activity.push_back(std::accumulate(group.begin(), group.end(), 0.0f));
+  }
+  std::vector<uint32_t> groups(activity.size()), order;
+  std::iota(groups.begin(), groups.end(), 0u);
+  std::ranges::stable_sort(groups, [&](uint32_t a, uint32_t b) { return activity[a] > activity[b]; });
+  for (const uint32_t group : groups)
+    for (size_t i = group * at_once; i < std::min(n, (group + 1) * at_once); ++i)
+      order.push_back(static_cast<uint32_t>(i));
+  return order;
+}
+
 }  // namespace
 
 double Hessian::cost_of(std::span<const float> error) const {
@@ -95,16 +115,20 @@ double Hessian::cost_of(std::span<const float> error) const {
   return cost;
 }
 
-GptqSolver::GptqSolver(const Hessian& hessian, ThreadPool& pool)
-    : order_(hessian.n_columns), importance_(hessian.n_columns) {
-  const size_t n = order_.size();
+GptqSolver::GptqSolver(const Hessian& hessian, size_t at_once, ThreadPool& pool)
+    : importance_(hessian.n_columns) {
+  require_finite(hessian.sums, "the sum of squares of a matrix's inputs");
+  const size_t n = hessian.n_columns;
   double mean = 0;
   for (size_t i = 0; i < n; ++i)
     mean += static_cast<double>(hessian.sums[i * n + i]) / static_cast<double>(n);
-  const float damping = static_cast<float>(mean > 0 ? kDamping * mean : 1.0);
-  for (size_t i = 0; i < n; ++i) importance_[i] = hessian.sums[i * n + i] + damping;
-  std::iota(order_.begin(), order_.end(), 0u);
-  std::ranges::stable_sort(order_, [&](uint32_t a, uint32_t b) { return importance_[a] > importance_[b]; });
+  const double unit = mean > 0 ? 1.0 / mean : 1.0;
+  const auto value_of = [&](size_t i, size_t j) {
+    return static_cast<float>(static_cast<double>(hessian.sums[i * n + j]) * unit);
+  };
+  for (size_t i = 0; i < n; ++i)
+    importance_[i] = value_of(i, i) + static_cast<float>(mean > 0 ? kDamping : 1.0);
+  order_ = order_columns(importance_, at_once);
 
   // Backwards, R R^T is an ordinary Cholesky factorisation: row i of `backwards` is place n - 1 - i of the
   // order.
@@ -112,24 +136,56 @@ GptqSolver::GptqSolver(const Hessian& hessian, ThreadPool& pool)
   for (size_t i = 0; i < n; ++i)
     for (size_t j = 0; j < n; ++j) {
       const size_t from = order_[n - 1 - i], to = order_[n - 1 - j];
-      backwards[i * n + j] = from == to ? importance_[from] : hessian.sums[from * n + to];
+      backwards[i * n + j] = from == to ? importance_[from] : value_of(from, to);
     }
   factorise(backwards, n, pool);
   const std::vector<float> inverse = invert_lower(backwards, n, pool);
   moves_.assign(n * n, 0.0f);
   for (size_t j = 0; j < n; ++j) {
     const float* row = &inverse[(n - 1 - j) * n];
-    for (size_t k = j; k < n; ++k) moves_[j * n + k] = row[n - 1 - k] / row[n - 1 - j];
+    const float own = row[n - 1 - j];
+    for (size_t k = j; k < n; ++k) moves_[j * n + k] = row[n - 1 - k] / own;
+    costs_.push_back(1.0f / (own * own));
   }
 }
 
-bool GptqSolver::supports(Format format) { return kernels::quant_range(format) != nullptr; }
+size_t GptqSolver::quants_at_once(Format format) { return kernels::quants_at_once(format); }
 
 namespace {
 
+/// What errors of columns that are chosen at once cost: of error j, what columns k after it move by, and its
+/// own factor.
+struct GroupCost {
+  size_t n;
+  float moves[8][8];
+  float costs[8];
+
+  /// Of the errors that quants make: values - scale * quants; no more than `limit` of it is summed.
+  float of(const float* values, float scale, const int8_t* quants, float limit) const {
+    float errors[8], sum = 0.0f;
+    for (size_t j = 0; j < n && sum < limit; ++j) {
+      float error = values[j] - scale * static_cast<float>(quants[j]);
+      for (size_t i = 0; i < j; ++i) error -= errors[i] * moves[i][j];
+      errors[j] = error;
+      sum += error * error * costs[j];
+    }
+    return sum;
+  }
+};
+
+/// The level nearest to a value; of two as near, the lower.
+int nearest_level(const kernels::QuantRange& range, float value) {
+  const int8_t* const end = range.levels + range.n_levels;
+  const int8_t* above =
+      std::find_if(range.levels, end, [&](int8_t level) { return static_cast<float>(level) >= value; });
+  if (above == range.levels) return *above;
+  if (above == end) return above[-1];
+  return static_cast<float>(*above) - value < value - static_cast<float>(above[-1]) ? *above : above[-1];
+}
+
 /// The scales of rows that plain rounding has encoded: value = scale * quant - min, one scale (and min) for
-/// `run` values of a row; the last run of a row may be shorter. Quants are chosen from a range or from a
-/// grid.
+/// `run` values of a row; the last run of a row may be shorter. Quants are chosen from a range, from levels,
+/// from a grid, or several at once from a code book.
 class Rounder {
  public:
   Rounder(Format format, const tensor::Grid& grid, size_t n_columns, size_t n_rows)
@@ -139,7 +195,8 @@ class Rounder {
         n_columns_(n_columns),
         n_rows_(n_rows),
         row_bytes_(tensor::row_bytes(format, n_columns)),
-        range_(*kernels::quant_range(format)),
+        at_once_(kernels::quants_at_once(format)),
+        range_(at_once_ == 1 ? *kernels::quant_range(format) : kernels::QuantRange{}),
         run_(has_grid_ ? tensor::traits(format).block_values
                        : static_cast<size_t>(kernels::unpack_of(format).sub_block)),
         runs_((n_columns + run_ - 1) / run_),
@@ -157,6 +214,30 @@ class Rounder {
     for (float& scale : scales_) scale *= grid_.unit;
   }
 
+  size_t at_once() const { return at_once_; }
+
+  /// Chooses the point for the columns from `column` on; writes what it stands for into `rounded`.
+  void round_group(size_t row, size_t column, const float* values, const GroupCost& cost, float* rounded) {
+    const float scale = scales_[row * runs_ + column / run_];
+    int8_t* quants = &quants_[row * n_columns_ + column];
+    if (scale != 0.0f) {
+      float target[8];
+      int8_t near[kernels::kMaxNearPoints * 8];
+      for (size_t j = 0; j < at_once_; ++j) target[j] = values[j] / scale;
+      const size_t n_near = kernels::near_points(format_, target, quants, near);
+      float least = std::numeric_limits<float>::infinity();
+      size_t best = n_near;
+      for (size_t k = 0; k < n_near; ++k) {
+        const float price = cost.of(values, scale, near + k * at_once_, least);
+        if (!(price < least)) continue;
+        least = price;
+        best = k;
+      }
+      if (best < n_near) std::copy_n(near + best * at_once_, at_once_, quants);
+    }
+    for (size_t j = 0; j < at_once_; ++j) rounded[j] = scale * static_cast<float>(quants[j]);
+  }
+
   /// Chooses the quant for a value; returns what it stands for.
   float round(size_t row, size_t column, float value) {
     const size_t run = row * runs_ + column / run_;
@@ -166,6 +247,10 @@ class Rounder {
     if (has_grid_) {
       quant = static_cast<int8_t>(kernels::nearest_code(grid_, kernels::grid_levels(format_), ideal));
       return scale * static_cast<float>(grid_.levels[quant]);
+    }
+    if (range_.levels != nullptr) {
+      quant = static_cast<int8_t>(nearest_level(range_, ideal));
+      return scale * static_cast<float>(quant);
     }
     quant = static_cast<int8_t>(
         std::clamp(std::nearbyint(ideal), static_cast<float>(range_.low), static_cast<float>(range_.high)));
@@ -185,6 +270,7 @@ class Rounder {
   tensor::Grid grid_;
   bool has_grid_;
   size_t n_columns_, n_rows_, row_bytes_;
+  size_t at_once_;
   kernels::QuantRange range_;
   size_t run_, runs_;
   std::vector<int8_t> quants_;  // codes where there is a grid
@@ -210,15 +296,28 @@ void GptqSolver::quantise_rows(Format format, const tensor::Grid& grid, std::spa
     for (size_t place = 0; place < n; ++place) open[row * n + place] = values[row * n + order_[place]];
 
   std::vector<float> errors(n_rows * kRun);  // negated
+  const size_t at_once = rounder.at_once();
+  GroupCost cost{at_once, {}, {}};
   GemmScratch scratch;
   for (size_t first = 0; first < n; first += kRun) {
     const size_t end = std::min(n, first + kRun);
-    for (size_t row = 0; row < n_rows; ++row) {
-      float* w = &open[row * n];
-      for (size_t place = first; place < end; ++place) {
-        const float error = w[place] - rounder.round(row, order_[place], w[place]);
-        errors[row * kRun + place - first] = -error;
-        for (size_t k = place + 1; k < end; ++k) w[k] -= error * moves_[place * n + k];
+    for (size_t place = first; place < end; place += at_once) {
+      for (size_t j = 0; j < at_once; ++j) {
+        cost.costs[j] = costs_[place + j];
+        for (size_t k = j; k < at_once; ++k) cost.moves[j][k] = moves_[(place + j) * n + place + k];
+      }
+      for (size_t row = 0; row < n_rows; ++row) {
+        float* w = &open[row * n];
+        float rounded[8];
+        if (at_once == 1)
+          rounded[0] = rounder.round(row, order_[place], w[place]);
+        else
+          rounder.round_group(row, order_[place], w + place, cost, rounded);
+        for (size_t j = place; j < place + at_once; ++j) {
+          const float error = w[j] - rounded[j - place];
+          errors[row * kRun + j - first] = -error;
+          for (size_t k = j + 1; k < end; ++k) w[k] -= error * moves_[j * n + k];
+        }
       }
     }
     if (end < n)

@@ -7,6 +7,12 @@
 #include <cmath>
 
 namespace ruvllm::quant {
+namespace {
+
+/// Of a column, the mean being 1.
+constexpr float kLeastWeight = 1e-3f;
+
+}  // namespace
 
 std::span<const float> importance_of_row(std::span<const float> values, uint64_t n_rows, uint64_t n_columns,
                                          uint64_t row) {
@@ -24,9 +30,23 @@ void Importance::set(std::string tensor_name, std::vector<float> values) {
     sum += static_cast<double>(value);
   }
   if (!(sum > 0.0)) return;  // nothing was seen: as good as unknown
-  const float least = static_cast<float>(sum / static_cast<double>(values.size()) * 1e-3);
-  for (float& value : values) value = std::max(value, least);
+  const double mean = sum / static_cast<double>(values.size());
+  for (float& value : values)
+    value = std::max(static_cast<float>(static_cast<double>(value) / mean), kLeastWeight);
   by_tensor_.insert_or_assign(std::move(tensor_name), std::move(values));
+}
+
+void Importance::replace(const std::string& tensor_name, std::vector<float> weights) {
+  if (weights.empty()) {
+    by_tensor_.erase(tensor_name);
+  } else {
+    by_tensor_.insert_or_assign(tensor_name, std::move(weights));
+  }
+}
+
+std::span<const float> Importance::of_tensor(const format::Tensor& tensor) const {
+  const auto found = by_tensor_.find(tensor.name);
+  return found == by_tensor_.end() ? std::span<const float>() : std::span<const float>(found->second);
 }
 
 std::span<const float> Importance::of_row(const format::Tensor& tensor, uint64_t row) const {

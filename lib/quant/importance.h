@@ -20,15 +20,21 @@ std::span<const float> importance_of_row(std::span<const float> values, uint64_t
 
 class Importance {
  public:
-  /// `values`: n_columns weights of a matrix, or n_columns for each expert. Weights that are zero or tiny are
-  /// raised to a thousandth of the mean: what was never seen may still be needed. Throws Errc::corrupt_file
-  /// on a weight that is negative or no number.
+  /// `values`: n_columns weights of a matrix, or n_columns for each expert. Weights have no unit: they are
+  /// kept divided by their mean, so that no arithmetic on them leaves the range of f32. Those that are zero
+  /// or tiny are raised to a thousandth of it: what was never seen may still be needed. Throws
+  /// Errc::corrupt_file on a weight that is negative or no number.
   void set(std::string tensor_name, std::vector<float> values);
 
   bool empty() const { return by_tensor_.empty(); }
   size_t n_tensors() const { return by_tensor_.size(); }
   const std::map<std::string, std::vector<float>, std::less<>>& tensors() const { return by_tensor_; }
 
+  /// Weights that stand already, instead of those that a tensor has; none where `weights` is empty.
+  void replace(const std::string& tensor_name, std::vector<float> weights);
+
+  /// What set() was given of a tensor, or an empty span where nothing is known of it.
+  std::span<const float> of_tensor(const format::Tensor& tensor) const;
   /// The n_columns weights of row `row` of a tensor, or an empty span where nothing is known of it.
   std::span<const float> of_row(const format::Tensor& tensor, uint64_t row) const;
   /// Throws Errc::corrupt_file naming the tensor whose columns are not as many as its weights here.

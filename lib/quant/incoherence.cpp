@@ -1,6 +1,7 @@
 #include "quant/incoherence.h"
 
 #include "base/error.h"
+#include "quant/encode_tensor.h"
 #include "quant/piq.h"
 #include "tensor/ops.h"
 
@@ -34,7 +35,9 @@ Sample take_sample(const format::Tensor& tensor, std::span<const float> scales,
   sample.values.resize(n_sampled * n_columns);
   for (uint64_t i = 0; i < n_sampled; ++i) {
     const uint64_t row = i * n_rows / n_sampled;
-    tensor.decode(row * n_columns, std::span(sample.values).subspan(i * n_columns, n_columns));
+    const std::span<float> values = std::span(sample.values).subspan(i * n_columns, n_columns);
+    tensor.decode(row * n_columns, values);
+    require_finite_piece(tensor, {row * n_columns, n_columns}, values);
     const std::span<const float> weights = importance.of_row(tensor, row);
     sample.weights.insert(sample.weights.end(), weights.begin(), weights.end());
   }

@@ -41,6 +41,7 @@ const format::Tensor& LoadQuantiser::convert(const format::Tensor& tensor) {
   made_.format = plan.format;
   made_.grid = job.grid;
   made_.rotation = nullptr;
+  made_.scales.clear();
   made_.bytes = bytes_;
   last_ = &tensor;
   return made_;

@@ -47,4 +47,14 @@ bool NamePattern::occurs_in(std::string_view name) const {
                      data.get(), compiled_->context) >= 0;
 }
 
+bool NamePattern::is_name(std::string_view name) const {
+  std::string_view rest = text_;
+  if (rest.starts_with('^')) rest.remove_prefix(1);
+  if (rest.ends_with('$')) rest.remove_suffix(1);
+  std::string plain;
+  for (size_t i = 0; i < rest.size(); ++i)
+    if (!rest.substr(i).starts_with("\\.")) plain += rest[i];
+  return plain == name;
+}
+
 }  // namespace ruvllm::quant

@@ -18,6 +18,8 @@ class NamePattern {
   const std::string& text() const { return text_; }
   /// Does it occur anywhere in the name? A pattern that backtracks without end counts as not occurring.
   bool occurs_in(std::string_view name) const;
+  /// Is it this name, letter by letter? Anchors may stand around it and backslashes before its dots.
+  bool is_name(std::string_view name) const;
 
  private:
   struct Compiled;

@@ -15,11 +15,11 @@
 namespace ruvllm::quant {
 namespace {
 
-/// The keys of the output: the source's, less what speaks of its files, with what was done to it.
-format::Metadata describe_output(const format::ModelFile& source, uint32_t file_type,
+/// The keys of the output: those given, less what speaks of files, with what was done to it.
+format::Metadata describe_output(const format::Metadata& given, uint32_t file_type,
                                  const Importance& importance, const Provenance& provenance) {
   format::Metadata metadata;
-  for (const format::Metadata::Entry& entry : source.metadata.entries())
+  for (const format::Metadata::Entry& entry : given.entries())
     if (!entry.key.starts_with("split.") && entry.key != "general.alignment")
       metadata.add(entry.key, entry.value);
   metadata.set("general.quantization_version", uint32_t{2});
@@ -181,7 +181,8 @@ Plan plan_model(const format::ModelFile& source, std::vector<Choice> choices, co
           printable(tensor.name), tensor::format_name(tensor.format));
     plan.tensors.push_back({tensor.name, format, tensor.dimensions});
   }
-  format::Metadata metadata = describe_output(source, options.file_type, importance, provenance);
+  format::Metadata metadata = describe_output(options.metadata ? *options.metadata : source.metadata,
+                                              options.file_type, importance, provenance);
   describe_own_formats(plan, options.own ? *options.own : format::read_own_formats(source.metadata),
                        metadata);
   plan.shards = cut_into_shards(plan.tensors, metadata, options.max_file_bytes);
@@ -278,6 +279,8 @@ std::vector<double> compare_tensors(const format::ModelFile& source, const forma
       Buffers& mine = buffers[static_cast<size_t>(worker)];
       const auto values = read_values(tensor, pieces[p], scales, mine.source);
       const auto decoded = read_values(*other, pieces[p], {}, mine.written);
+      require_finite_piece(tensor, pieces[p], values);
+      require_finite_piece(*other, pieces[p], decoded);
       parts[p] = compare(decoded, values);
     });
     errors.push_back(add_up(parts).relative());

@@ -66,6 +66,7 @@ struct PlanOptions {
   bool allow_requantize = false;  ///< of tensors that are quantised already
   uint64_t max_file_bytes = 0;    ///< split where a file would be larger (a tensor never is); 0: one file
   std::optional<format::OwnFormats> own = {};  ///< by choose_own_formats(); nothing: uniform grids
+  const format::Metadata* metadata = nullptr;  ///< that the output starts from; null: the source's
 };
 
 /// Throws Errc::usage naming the tensor where the source is quantised already and may not be again.

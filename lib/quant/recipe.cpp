@@ -38,6 +38,7 @@ enum class Where {
               // counts
   unguided,   // without importance
   first_eighth_unguided,
+  experts,  // matrices of which a layer has several to choose from
 };
 
 struct Row {
@@ -85,6 +86,14 @@ Model describe(const format::ModelFile& file) {
 struct Name {
   std::optional<uint64_t> layer;
   std::string_view part;
+
+  /// One of several that a router chooses from: "ffn_up_exps", of old files "ffn_up.3".
+  bool is_expert() const {
+    const size_t dot = part.rfind('.');
+    return part.ends_with("_exps") ||
+           (dot != std::string_view::npos && dot + 1 < part.size() &&
+            part.find_first_not_of("0123456789", dot + 1) == std::string_view::npos);
+  }
 };
 
 Name split_name(std::string_view name) {
@@ -106,6 +115,8 @@ Role role_of(Name name, const Model& model) {
   if (name.part == "output") return Role::output;
   if (name.part == "token_embd") return model.has_output ? Role::token_embd : Role::output;
   if (!name.layer) return Role::other;
+  if (name.is_expert() && !name.part.ends_with("_exps"))
+    name.part = name.part.substr(0, name.part.rfind('.'));
   for (const std::string_view suffix : {"_exps", "_shexp"})
     if (name.part.ends_with(suffix)) name.part.remove_suffix(suffix.size());
   struct Part {
@@ -122,7 +133,7 @@ Role role_of(Name name, const Model& model) {
   return Role::other;
 }
 
-bool fits(Where where, uint64_t layer, const Model& model, bool guided) {
+bool fits(Where where, uint64_t layer, bool is_expert, const Model& model, bool guided) {
   const uint64_t n = model.n_layers;
   const bool in_first_eighth = layer < n / 8;
   const bool in_last_eighth = layer >= 7 * n / 8;
@@ -147,14 +158,18 @@ bool fits(Where where, uint64_t layer, const Model& model, bool guided) {
       return !guided;
     case Where::first_eighth_unguided:
       return in_first_eighth && !guided;
+    case Where::experts:
+      return is_expert;
   }
   return false;
 }
 
-Format choose_by_mix(const Mix& mix, Role role, uint64_t layer, const Model& model, bool guided) {
+Format choose_by_mix(const Mix& mix, Role role, const Name& name, const Model& model, bool guided) {
   if (!tensor::traits(mix.base).is_quantised) return mix.base;
   for (const Row& row : kRows)
-    if (row.mix == mix.name && row.role == role && fits(row.where, layer, model, guided)) return row.format;
+    if (row.mix == mix.name && row.role == role &&
+        fits(row.where, name.layer.value_or(0), name.is_expert(), model, guided))
+      return row.format;
   // The output matrix decides every token: at least six bits.
   if (role == Role::output && mix.base != Format::Q8_0) return Format::Q6_K;
   // In mixtures of eight experts attention is a small part, and all of them share it.
@@ -168,6 +183,29 @@ bool keeps_floats(const format::Tensor& tensor, const Name& name) {
   for (const std::string_view part : {"norm", "ffn_gate_inp", "position_embd", "token_types", "ssm_conv1d"})
     if (name.part.find(part) != std::string_view::npos) return true;
   return false;
+}
+
+bool is_for(const TensorRule& rule, const format::Tensor& tensor, const Name& name) {
+  return keeps_floats(tensor, name) ? rule.pattern.is_name(tensor.name) : rule.pattern.occurs_in(tensor.name);
+}
+
+/// A rule that changes nothing is a slip in its pattern.
+void refuse_idle_rules(const format::ModelFile& file, const Recipe& recipe) {
+  for (const TensorRule& rule : recipe.rules) {
+    bool occurs = false;
+    const bool has_use = std::ranges::any_of(file.tensors, [&](const format::Tensor& tensor) {
+      occurs |= rule.pattern.occurs_in(tensor.name);
+      return is_for(rule, tensor, split_name(tensor.name));
+    });
+    if (has_use) continue;
+    if (occurs)
+      throw Error(Errc::usage,
+                  "--tensor {}: only norms, vectors and routers have such names, and they keep their floats; "
+                  "name one whole to change it",
+                  printable(rule.pattern.text()));
+    throw Error(Errc::usage, "--tensor {}: no tensor has such a name; ruvllm inspect tensors lists them",
+                printable(rule.pattern.text()));
+  }
 }
 
 /// The format to use where rows of n_columns don't divide into blocks of `wanted`.
@@ -187,7 +225,7 @@ Choice choose(const format::Tensor& tensor, const Model& model, const Recipe& re
   const Role role = role_of(name, model);
   const bool is_float = !tensor::traits(tensor.format).is_quantised;
   const auto rule = std::ranges::find_if(
-      recipe.rules, [&](const TensorRule& candidate) { return candidate.pattern.occurs_in(tensor.name); });
+      recipe.rules, [&](const TensorRule& candidate) { return is_for(candidate, tensor, name); });
   Format wanted;
   bool is_free = false;
   if (rule != recipe.rules.end()) {
@@ -202,7 +240,7 @@ Choice choose(const format::Tensor& tensor, const Model& model, const Recipe& re
     wanted = recipe.mix->base;
     is_free = true;
   } else {
-    wanted = choose_by_mix(*recipe.mix, role, name.layer.value_or(0), model, recipe.guided);
+    wanted = choose_by_mix(*recipe.mix, role, name, model, recipe.guided);
     is_free = true;
   }
   const Format format = fall_back(wanted, tensor.n_columns(), role);
@@ -220,11 +258,16 @@ std::string upper_case(std::string_view text) {
 
 std::span<const Mix> all_mixes() { return kMixes; }
 
-const Mix& find_mix(std::string_view name) {
+const Mix* find_mix_or_null(std::string_view name) {
   const std::string wanted = upper_case(name);
   for (const std::string& candidate : {wanted, wanted + "_M"})
     for (const Mix& mix : kMixes)
-      if (mix.name == candidate) return mix;
+      if (mix.name == candidate) return &mix;
+  return nullptr;
+}
+
+const Mix& find_mix(std::string_view name) {
+  if (const Mix* mix = find_mix_or_null(name)) return *mix;
   std::string names;
   for (const Mix& mix : kMixes) names += (names.empty() ? "" : " ") + std::string(mix.name);
   throw Error(Errc::usage, "no type is called \"{}\"; choose one of {}", printable(name), names);
@@ -248,6 +291,7 @@ TensorRule parse_tensor_rule(std::string_view text) {
 
 std::vector<Choice> choose_formats(const format::ModelFile& file, const Recipe& recipe) {
   RUVLLM_ASSERT(recipe.mix != nullptr);
+  refuse_idle_rules(file, recipe);
   const Model model = describe(file);
   std::vector<Choice> choices;
   choices.reserve(file.tensors.size());

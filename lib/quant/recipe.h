@@ -29,10 +29,14 @@ struct Mix {
 std::span<const Mix> all_mixes();
 /// By name in any case ("Q3_K", "Q4_K", "Q5_K" mean their _M); throws Errc::usage naming the choices.
 const Mix& find_mix(std::string_view name);
+/// The same, or nullptr where no mix has the name.
+const Mix* find_mix_or_null(std::string_view name);
 /// A format by name in any case; throws Errc::usage naming the choices.
 Format find_format(std::string_view name);
 
-/// --tensor 'REGEX=FORMAT': tensors in whose names the pattern occurs get the format.
+/// --tensor 'REGEX=FORMAT': tensors in whose names the pattern occurs get the format. Those that keep their
+/// floats (see choose_formats()) do only where the pattern is the whole name: 'blk\.0\.' is for a layer's
+/// matrices.
 struct TensorRule {
   NamePattern pattern;
   Format format;
@@ -58,7 +62,8 @@ struct Choice {
 };
 
 /// For each tensor of the model, in order. One-dimensional tensors and those that steer (norms, routers,
-/// positions) become F32, or keep their bytes where they are not floats.
+/// positions) become F32, or keep their bytes where they are not floats. Throws Errc::usage naming a rule
+/// that is for no tensor.
 std::vector<Choice> choose_formats(const format::ModelFile& model, const Recipe& recipe);
 
 }  // namespace ruvllm::quant

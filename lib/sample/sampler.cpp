@@ -1,6 +1,7 @@
 #include "sample/sampler.h"
 
 #include "base/error.h"
+#include "base/finite.h"
 
 #include <algorithm>
 #include <array>
@@ -31,6 +32,15 @@ void require(bool holds, const char* name, double value, const char* wish) {
   if (!holds) throw Error(Errc::usage, "{} is {}, expected {}", name, value, wish);
 }
 
+/// Minus infinity aside, which is how a token is ruled out, logits are numbers.
+void require_possible(std::span<const float> logits) {
+  const auto first = find_non_finite(logits);
+  if (!first) return;
+  for (size_t i = *first; i < logits.size(); ++i)
+    if (!std::isfinite(logits[i]) && !(logits[i] < 0))
+      throw Error(Errc::corrupt_file, "the logit of token {} is {}", i, non_finite_name(logits[i]));
+}
+
 }  // namespace
 
 int32_t largest_logit(std::span<const float> logits) {
@@ -44,8 +54,13 @@ int32_t largest_logit(std::span<const float> logits) {
   return static_cast<int32_t>(best);
 }
 
-Sampler::Sampler(const SamplingParameters& parameters, int32_t n_vocabulary)
-    : parameters_(parameters), random_(parameters.seed), penalised_(static_cast<size_t>(n_vocabulary)) {
+Sampler::Sampler(const SamplingParameters& parameters, int32_t n_vocabulary,
+                 std::span<const int32_t> forbidden)
+    : parameters_(parameters),
+      random_(parameters.seed),
+      forbidden_(forbidden.begin(), forbidden.end()),
+      penalised_(static_cast<size_t>(n_vocabulary)) {
+  for (const int32_t token : forbidden_) RUVLLM_ASSERT(token >= 0 && token < n_vocabulary);
   require(parameters.temperature >= 0, "temperature", parameters.temperature, "0 or more");
   require(parameters.top_p > 0 && parameters.top_p <= 1, "top-p", parameters.top_p, "more than 0, at most 1");
   require(parameters.top_k >= 0, "top-k", parameters.top_k, "0 or more");
@@ -69,10 +84,14 @@ void Sampler::accept(int32_t token) {
 
 int32_t Sampler::sample(std::span<float> logits) {
   RUVLLM_ASSERT(logits.size() == penalised_.size());
+  require_possible(logits);
+  for (const int32_t token : forbidden_)
+    logits[static_cast<size_t>(token)] = -std::numeric_limits<float>::infinity();
   penalise(logits);
   const int32_t best = largest_logit(logits);
-  const float largest = logits[static_cast<size_t>(best)];
-  if (parameters_.temperature == 0 || parameters_.top_k == 1 || !std::isfinite(largest)) return best;
+  const auto largest =
+      static_cast<float>(finite_figure(logits[static_cast<size_t>(best)], "the largest logit"));
+  if (parameters_.temperature == 0 || parameters_.top_k == 1) return best;
   collect(logits, largest);
   keep_top_k();
   weigh(largest);

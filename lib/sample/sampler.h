@@ -27,11 +27,13 @@ struct SamplingParameters {
 
 class Sampler {
  public:
-  /// Throws Errc::usage naming the parameter that is out of range.
-  Sampler(const SamplingParameters& parameters, int32_t n_vocabulary);
+  /// Tokens of `forbidden` are never chosen. Throws Errc::usage naming the parameter that is out of range.
+  Sampler(const SamplingParameters& parameters, int32_t n_vocabulary,
+          std::span<const int32_t> forbidden = {});
 
   /// Chooses the next token: penalty, temperature, then top-k, top-p and min-p in this order. `logits` is
-  /// changed. A NaN counts as impossible. Allocates nothing after the first call.
+  /// changed. Minus infinity is an impossible token. Throws Errc::corrupt_file for a logit that is NaN or
+  /// infinity, and where no token is possible. Allocates nothing after the first call.
   int32_t sample(std::span<float> logits);
   /// Tells of a token that is now part of the text (prompt tokens too), for the penalty.
   void accept(int32_t token);
@@ -54,6 +56,7 @@ class Sampler {
 
   SamplingParameters parameters_;
   Random random_;
+  std::vector<int32_t> forbidden_;
   std::vector<int32_t> recent_;  // ring of the last repeat_last tokens
   size_t n_accepted_ = 0;
   std::vector<uint32_t> penalised_;  // by token: the call of sample() that last penalised it
@@ -61,7 +64,7 @@ class Sampler {
   std::vector<Candidate> candidates_;
 };
 
-/// The index of the largest logit, the lowest on ties; NaN never wins unless there is nothing else.
+/// The index of the largest logit, the lowest on ties; no logit is NaN.
 int32_t largest_logit(std::span<const float> logits);
 
 }  // namespace ruvllm::sample

@@ -11,9 +11,9 @@ namespace {
 // many, few enough that all threads get some.
 constexpr uint32_t kTileRows = 256;
 
-bool is_in_pairs(const AttentionShape& shape, ActivationPrecision precision) {
-  return precision == ActivationPrecision::fast && shape.key_format != kernels::KvFormat::f32 &&
-         shape.value_format != kernels::KvFormat::f32;
+bool is_in_integers(const AttentionShape& shape, ActivationPrecision precision) {
+  return precision == ActivationPrecision::fast && shape.key_format == kernels::KvFormat::q16 &&
+         shape.value_format == kernels::KvFormat::q16;
 }
 
 uint32_t tile_positions(uint32_t group) { return std::clamp(kTileRows / group, 16u, 64u); }
@@ -59,11 +59,11 @@ void Attention::run(const AttentionShape& shape, std::span<const AttentionSequen
     arguments.key_pages = pages.keys.data();
     arguments.value_pages = pages.values.data();
     arguments.page_tokens = shape.page_tokens;
-    arguments.key_stride = shape.key_bytes;
-    arguments.value_stride = shape.value_bytes;
+    arguments.key_stride = shape.key_stride;
+    arguments.value_stride = shape.value_stride;
     arguments.key_format = shape.key_format;
     arguments.value_format = shape.value_format;
-    arguments.in_pairs = is_in_pairs(shape, precision_);
+    arguments.in_integers = is_in_integers(shape, precision_);
     arguments.first_position = sequence.first_position + tile.first;
     arguments.window = shape.window;
     arguments.causal = shape.causal;

@@ -32,11 +32,11 @@ struct AttentionShape {
   uint32_t n_heads = 0;
   uint32_t n_kv_heads = 0;      ///< divides n_heads; heads of a group are neighbours
   uint32_t head_dimension = 0;  ///< of queries, keys and values
-  kernels::KvFormat key_format = kernels::KvFormat::f16;
-  kernels::KvFormat value_format = kernels::KvFormat::f16;
+  kernels::KvFormat key_format = kernels::KvFormat::q16;
+  kernels::KvFormat value_format = kernels::KvFormat::q16;
   uint32_t page_tokens = 0;
-  uint64_t key_bytes = 0;  ///< between keys inside a page
-  uint64_t value_bytes = 0;
+  uint64_t key_stride = 0;  ///< bytes between keys inside a page
+  uint64_t value_stride = 0;
   bool causal = true;
   uint32_t window = 0;  ///< 0: all keys; W: the query's own and W - 1 before it
   float score_scale = 1.0f;
@@ -46,8 +46,8 @@ struct AttentionShape {
 
 /// Owns each worker's scratch memory. One per engine; not thread-safe.
 ///
-/// Fast attention rounds queries, keys, softmax weights and values to bf16 and sums in f32, as
-/// FlashAttention-2 does on GPUs (Dao 2023); what is stored in f32, and exact attention, stays f32.
+/// Fast attention over keys and values in q16 rounds queries as keys are and softmax weights to 13 bits, and
+/// multiplies integers (kernels/lanes/q16.h); over others, and where it is to be exact, it is f32.
 class Attention {
  public:
   explicit Attention(ThreadPool& pool, ActivationPrecision precision = ActivationPrecision::fast)

@@ -57,7 +57,8 @@ PackedMatrix::PackedMatrix(ThreadPool& pool, const MatrixView& matrix,
       n_rows_(matrix.n_rows),
       n_columns_(matrix.n_columns),
       grid_(matrix.grid),
-      rotation_(matrix.rotation) {
+      rotation_(matrix.rotation),
+      scale_(matrix.scale) {
   RUVLLM_ASSERT(!rotation_ || rotation_->n_columns() == n_columns_);
   const uint64_t bytes_of_row = row_bytes(format_, n_columns_);
   RUVLLM_ASSERT(matrix.bytes.size() == checked_mul<uint64_t>(n_rows_, bytes_of_row, "matrix size"));
@@ -84,6 +85,12 @@ PackedMatrix::PackedMatrix(ThreadPool& pool, const MatrixView& matrix,
 
 void PackedMatrix::decode_row(uint64_t row, std::span<float> out) const {
   RUVLLM_ASSERT(row < n_rows_ && out.size() == n_columns_);
+  decode_unscaled(row, out);
+  if (scale_ != 1.0f)
+    for (float& value : out) value *= scale_;
+}
+
+void PackedMatrix::decode_unscaled(uint64_t row, std::span<float> out) const {
   const kernels::Traits& shape = traits(format_);
   if (shape.has_grid) {
     decode_grid_row(row, out);
@@ -217,6 +224,9 @@ void Multiplier::multiply_tile(const kernels::Activations& x, const Product& pro
       std::copy_n(tail + row * kPanelRows, n_left, out + row * product.out_stride + n_tile_columns);
     n_tile_columns += n_left;
   }
+  if (weight.scale_ != 1.0f)
+    for (uint64_t row = 0; row < tile.n_rows; ++row)
+      for (uint64_t i = 0; i < n_tile_columns; ++i) out[row * product.out_stride + i] *= weight.scale_;
   if (product.bias.empty()) return;
   for (uint64_t row = 0; row < tile.n_rows; ++row)
     kernels::active().add(out + row * product.out_stride, &product.bias[first_column], n_tile_columns);

@@ -25,7 +25,8 @@ struct MatrixView {
   std::span<const std::byte> bytes;
   Grid grid = default_grid(format);  ///< what codes stand for, in formats that have a grid
   std::shared_ptr<const Rotation> rotation =
-      nullptr;  ///< that the rows went through before they were stored, or null
+      nullptr;         ///< that the rows went through before they were stored, or null
+  float scale = 1.0f;  ///< multiplies all values
 };
 
 /// Memory for weights: 64-byte aligned, in huge pages where the system gives them, uninitialised.
@@ -62,6 +63,7 @@ class PackedMatrix {
 
  private:
   friend class Multiplier;
+  void decode_unscaled(uint64_t row, std::span<float> out) const;
   void decode_grid_row(uint64_t row, std::span<float> out) const;
   void decode_pairs(uint64_t row, std::span<float> out) const;
 
@@ -71,6 +73,7 @@ class PackedMatrix {
   uint64_t panel_bytes_ = 0;
   Grid grid_ = {};
   std::shared_ptr<const Rotation> rotation_;
+  float scale_ = 1.0f;  // multiplies products and decoded rows
   WeightBuffer buffer_;
 };
 
@@ -83,10 +86,10 @@ struct Product {
   std::span<const float> bias = {};  ///< added to each row if not empty
 };
 
-/// How numbers enter products. Fast is what every engine does: activations are int8 with quantised weights and
-/// bf16 with BF16 ones, and with F16 ones, which are rounded to bf16, too. Exact is for those who ask what a
-/// file's weights really mean: int16, exact to about 1e-5, at half the speed, and f32. With F32 weights they
-/// are f32 either way.
+/// How numbers enter products. Fast is what every engine does: activations are int8 with quantised weights
+/// and bf16 with BF16 ones, and with F16 ones, which are rounded to bf16, too. Exact is for those who ask
+/// what a file's weights really mean: int16, exact to about 1e-5, at half the speed, and f32. With F32
+/// weights they are f32 either way.
 enum class ActivationPrecision { fast, exact };
 
 /// Runs products on a pool and owns the scratch memory for it. One per engine; not thread-safe.

@@ -79,7 +79,7 @@ Rope::Rope(const RopeParameters& p, uint32_t context) : magnitude_(p.attention_f
   for (size_t pair = 0; pair < frequencies_.size(); ++pair) {
     double frequency = std::pow(base, -2.0 * static_cast<double>(pair) / p.n_dimensions);
     if (!factors.empty()) frequency /= factors[pair];
-    if (p.scaling == RopeScaling::linear) frequency /= p.factor;
+    if (p.scaling == RopeScaling::linear || p.scaling == RopeScaling::longrope) frequency /= p.factor;
     if (p.scaling == RopeScaling::yarn) {
       const double kept = ramp.kept_share(static_cast<double>(pair)) * p.extrapolation_mix;
       frequency *= kept + (1.0 - kept) / p.factor;
@@ -87,7 +87,7 @@ Rope::Rope(const RopeParameters& p, uint32_t context) : magnitude_(p.attention_f
     frequencies_[pair] = frequency;
   }
   if (p.scaling == RopeScaling::yarn && p.extrapolation_mix != 0.0 && p.factor > 1.0)
-    magnitude_ *= 1.0 + 0.1 * std::log(p.factor);
+    magnitude_ *= (1.0 + 0.1 * std::log(p.factor)) / (1.0 + 0.1 * p.yarn_log_multiplier * std::log(p.factor));
 }
 
 void Rope::angles(uint32_t position, std::span<float> cosines, std::span<float> sines) const {

@@ -21,7 +21,8 @@ enum class RopeScaling {
   ntk,       ///< the base raised so that the slowest pair turns as with `linear` (u/bloc97 2023)
   dynamic,   ///< ntk with the factor that the configured context needs
   yarn,      ///< fast pairs kept, slow ones interpolated, and a magnitude (Peng et al. 2023)
-  longrope,  ///< a factor for each pair, one list for short and one for long contexts (Ding et al. 2024)
+  longrope,  ///< a factor for each pair, one list for short and one for long contexts (Ding et al. 2024),
+             ///< and as with `linear`
 };
 
 /// nullptr-free look-up of the names used in model files ("none", "linear", "ntk", "dynamic", "yarn",
@@ -36,6 +37,7 @@ struct RopeParameters {
   uint32_t original_context = 0;        ///< context of training, for dynamic, yarn and longrope
   double attention_factor = 1.0;        ///< multiplies the magnitude (longrope files state it)
   double extrapolation_mix = 1.0;       ///< yarn: 1 as published, 0 = linear
+  double yarn_log_multiplier = 0.0;     ///< yarn: the magnitude is divided by 1 + 0.1 this log(factor)
   double beta_fast = 32.0;              ///< yarn: turns in the original context above which a pair is kept
   double beta_slow = 1.0;               ///< yarn: turns below which a pair is interpolated
   std::span<const float> factors = {};  ///< divides each frequency: llama 3, or longrope's short list

@@ -24,9 +24,12 @@ bool touches_word(std::string_view text, size_t begin, size_t n_bytes) {
 
 }  // namespace
 
-AddedTokens::AddedTokens(const Vocab& vocab, std::vector<AddedTokenRule> rules) : rules_(std::move(rules)) {
+AddedTokens::AddedTokens(const Vocab& vocab, std::vector<AddedTokenRule> rules,
+                         const std::function<std::string(std::string_view)>& spell)
+    : rules_(std::move(rules)) {
   for (size_t i = 0; i < rules_.size(); ++i) {
-    const std::string_view spelling = vocab.spelling(rules_[i].id);
+    const std::string_view plain = vocab.spelling(rules_[i].id);
+    const std::string spelling = spell ? spell(plain) : std::string(plain);
     if (spelling.size() > limits::kMatchedTokenBytes)
       throw Error(Errc::corrupt_file, "added token {} is {} bytes long, expected at most {}", rules_[i].id,
                   spelling.size(), limits::kMatchedTokenBytes);

@@ -5,7 +5,9 @@
 #include "text/vocab.h"
 
 #include <array>
+#include <functional>
 #include <span>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -20,9 +22,13 @@ struct Fragment {
 class AddedTokens {
  public:
   AddedTokens() = default;
-  /// `rules` name tokens of the vocabulary. Throws corrupt_file where a spelling is longer than
-  /// limits::kMatchedTokenBytes: matching takes that long for each byte at worst.
-  AddedTokens(const Vocab& vocab, std::vector<AddedTokenRule> rules);
+  /// `rules` name tokens of the vocabulary, which are sought as `spell` writes their spellings (empty: as
+  /// they are). Throws corrupt_file where that is longer than limits::kMatchedTokenBytes: matching takes that
+  /// long for each byte at worst.
+  AddedTokens(const Vocab& vocab, std::vector<AddedTokenRule> rules,
+              const std::function<std::string(std::string_view)>& spell = {});
+
+  bool empty() const { return rules_.empty(); }
 
   /// Cuts a text. Control and unknown tokens are found only where `parse_special`, and not where they touch a
   /// `literal` range (in order, apart from each other); user-defined ones always.

@@ -1,13 +1,13 @@
 #include "text/chat_template.h"
 
-#include "base/file.h"
-#include "base/limits.h"
 #include "base/strings.h"
 #include "base/utf8.h"
+#include "text/chat_template_sources.h"
 #include "text/jinja/parser.h"
 
 #include <algorithm>
 #include <array>
+#include <map>
 
 namespace ruvllm::text {
 namespace {
@@ -31,47 +31,10 @@ std::tm local_time() {
   return local;
 }
 
-/// The texts of a model's templates; empty where it has none.
-struct Sources {
-  std::string chat;
-  std::string tool_use;
-};
-
-// Of tokenizer_config.json: a text, or a list of {"name", "template"}.
-Sources read_config_sources(const std::filesystem::path& path) {
-  const Json config = parse_json(read_file(path, limits::kJsonFileBytes), path.string());
-  Sources sources;
-  const auto entry = config.is_object() ? config.find("chat_template") : config.end();
-  if (!config.is_object() || entry == config.end() || entry->is_null()) return sources;
-  if (entry->is_string()) {
-    sources.chat = entry->get<std::string>();
-    return sources;
-  }
-  if (!entry->is_array())
-    throw Error(Errc::corrupt_file, "{}: chat_template is no text and no list", path.string());
-  for (const Json& named : *entry) {
-    const auto text = [&](const char* key) {
-      const auto found = named.is_object() ? named.find(key) : named.end();
-      return named.is_object() && found != named.end() && found->is_string() ? found->get<std::string>() : "";
-    };
-    if (text("name") == "default") sources.chat = text("template");
-    if (text("name") == "tool_use") sources.tool_use = text("template");
-  }
-  return sources;
-}
-
-Sources find_sources(const format::ModelFile& model) {
-  Sources sources;
-  sources.chat = model.metadata.string("tokenizer.chat_template").value_or("");
-  sources.tool_use = model.metadata.string("tokenizer.chat_template.tool_use").value_or("");
-  const std::filesystem::path folder = model.source;
-  if (!sources.chat.empty() || !std::filesystem::is_directory(folder)) return sources;
-  if (std::filesystem::exists(folder / "chat_template.jinja")) {
-    sources.chat = read_file(folder / "chat_template.jinja", limits::kTemplateBytes);
-    return sources;
-  }
-  const std::filesystem::path config = folder / "tokenizer_config.json";
-  return std::filesystem::exists(config) ? read_config_sources(config) : sources;
+// Whether a vocabulary is SentencePiece's of Llama's kind: the key says so, or tokens for bytes do.
+bool is_sentencepiece(const format::ModelFile& model, const Tokenizer& tokenizer) {
+  return model.folder.empty() ? model.metadata.string("tokenizer.ggml.model") == "llama"
+                              : tokenizer.find("<0x0A>").has_value();
 }
 
 // The format that a vocabulary tells. Without any marker, for models that call themselves chat or instruct:
@@ -82,10 +45,19 @@ const ChatFormat* guess_format(const format::ModelFile& model, const Tokenizer& 
   const std::string model_name = to_lower(model.metadata.string("general.name").value_or(""));
   if (model_name.find("chat") == std::string::npos && model_name.find("instruct") == std::string::npos)
     return nullptr;
-  const bool is_old = model.metadata.string("tokenizer.ggml.model") == "llama";
+  const bool is_old = is_sentencepiece(model, tokenizer);
   const std::string_view name = is_old ? "llama2" : "chatml";
   return &*std::find_if(kFormats.begin(), kFormats.end(),
                         [&](const ChatFormat& format) { return format.name == name; });
+}
+
+// What is asked for (empty: the default) is not among a model's templates.
+[[noreturn]] void fail_without(std::string_view name, const std::map<std::string, std::string>& sources,
+                               std::string_view model) {
+  std::string names;
+  for (const auto& [each, text] : sources) names += (names.empty() ? "" : ", ") + printable(each, 40);
+  throw Error(Errc::not_found, "{} has no chat template \"{}\"; it has {}", model,
+              name.empty() ? kDefaultTemplate : printable(name, 40), names.empty() ? "none" : names);
 }
 
 OrderedJson probe_message(std::string_view role, std::string_view content) {
@@ -99,7 +71,9 @@ TokenizerVariables tokenizer_variables(const Tokenizer& tokenizer) {
     if (!token) return {};
     return std::string(tokenizer.spelling(*token));
   };
-  return {.bos_token = spelling(tokenizer.bos()), .eos_token = spelling(tokenizer.eos())};
+  return {.bos_token = spelling(tokenizer.bos()),
+          .eos_token = spelling(tokenizer.eos()),
+          .others = tokenizer.special_texts()};
 }
 
 ChatTemplate::ChatTemplate(std::string_view source, std::string_view name, TokenizerVariables variables,
@@ -119,6 +93,9 @@ Prompt ChatTemplate::render(const ChatRequest& request) const {
   add("add_generation_prompt", request.add_generation_prompt, false);
   if (variables_.bos_token) add("bos_token", *variables_.bos_token, false);
   if (variables_.eos_token) add("eos_token", *variables_.eos_token, false);
+  for (const auto& [name, text] : variables_.others.named) add(name, text, false);
+  if (!variables_.others.additional.empty())
+    add("additional_special_tokens", variables_.others.additional, false);
   variables.insert(variables.end(), request.variables.begin(), request.variables.end());
   const jinja::Program& program = request.tools && tool_use_ ? *tool_use_ : *program_;
   return jinja::render(program, variables, request.now ? *request.now : local_time());
@@ -162,10 +139,18 @@ ChatCapabilities ChatTemplate::probe() const {
   return found;
 }
 
-std::optional<ChatTemplate> load_chat_template(const format::ModelFile& model, const Tokenizer& tokenizer) {
-  const Sources sources = find_sources(model);
-  if (!sources.chat.empty())
-    return ChatTemplate(sources.chat, "chat template", tokenizer_variables(tokenizer), sources.tool_use);
+std::optional<ChatTemplate> load_chat_template(const format::ModelFile& model, const Tokenizer& tokenizer,
+                                               std::string_view name) {
+  const std::map<std::string, std::string> sources = find_chat_templates(model);
+  const auto find = [&](std::string_view wanted) {
+    const auto found = sources.find(std::string(wanted));
+    return found == sources.end() ? std::string_view() : std::string_view(found->second);
+  };
+  const std::string_view chosen = find(name.empty() ? kDefaultTemplate : name);
+  if (!chosen.empty())
+    return ChatTemplate(chosen, name.empty() ? "chat template" : fmt::format("chat template {}", name),
+                        tokenizer_variables(tokenizer), name.empty() ? find("tool_use") : std::string_view());
+  if (!name.empty() || !sources.empty()) fail_without(name, sources, model.source);
   const ChatFormat* format = guess_format(model, tokenizer);
   if (!format) return std::nullopt;
   ChatTemplate chat_template(format->source, fmt::format("built-in chat format {}", format->name),

@@ -16,6 +16,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 namespace ruvllm::text {
@@ -27,6 +28,7 @@ using Prompt = jinja::Rendering;
 struct TokenizerVariables {
   std::optional<std::string> bos_token;
   std::optional<std::string> eos_token;
+  SpecialTexts others = {};
 };
 
 TokenizerVariables tokenizer_variables(const Tokenizer& tokenizer);
@@ -72,10 +74,12 @@ class ChatTemplate {
   std::string warning_;
 };
 
-/// The template of a model: of its metadata (tokenizer.chat_template and .tool_use), of its folder
-/// (chat_template.jinja, tokenizer_config.json), or the built-in format that its vocabulary tells, or its
-/// name where that says it was made to chat. Nothing for a model that only continues text.
-std::optional<ChatTemplate> load_chat_template(const format::ModelFile& model, const Tokenizer& tokenizer);
+/// The template of a model: one of those that it brings (chat_template_sources.h), or the built-in format
+/// that its vocabulary tells, or its name where that says it was made to chat. Nothing for a model that only
+/// continues text. Of several it is "default", and "tool_use" where tools are offered; or the one called
+/// `name`. Throws Errc::not_found where there is none of that name, or several and no default.
+std::optional<ChatTemplate> load_chat_template(const format::ModelFile& model, const Tokenizer& tokenizer,
+                                               std::string_view name = {});
 
 /// A built-in format by name, or nothing; and all names.
 std::optional<std::string_view> find_chat_format(std::string_view name);

@@ -140,7 +140,7 @@ Cutter metaspace(std::string sign, PrependScheme scheme, bool split) {
         const bool wanted =
             scheme == PrependScheme::always ||
             (scheme == PrependScheme::first && cut.place == FragmentPlace::first && word.begin == 0);
-        if (wanted && !text.starts_with(sign) && !text.starts_with(' ')) out += sign;
+        if (wanted && !cut.goes_on(word) && !text.starts_with(sign) && !text.starts_with(' ')) out += sign;
         for (const char c : text) {
           if (c == ' ') {
             out += sign;
@@ -159,7 +159,7 @@ Cutter metaspace(std::string sign, PrependScheme scheme, bool split) {
 Cutter add_prefix_space() {
   return make_rewriter([](const CutText& cut, const Piece& word, std::string& out) {
     const std::string_view text = cut.word(word);
-    if (!text.empty() && class_at(text, 0).type != CharType::space) out += ' ';
+    if (!text.empty() && !cut.goes_on(word) && text.front() != ' ') out += ' ';
     out += text;
   });
 }

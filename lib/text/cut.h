@@ -13,7 +13,7 @@
 namespace ruvllm::text {
 
 /// What stands before a fragment of plain text.
-enum class FragmentPlace { first, after_added_token };
+enum class FragmentPlace { first, after_added_token, after_text };
 
 /// A text and the words that it has been cut into, in order; what is in no word is dropped.
 struct CutText {
@@ -21,6 +21,9 @@ struct CutText {
   std::vector<Piece> words;
   FragmentPlace place = FragmentPlace::first;
   std::string rewritten;  ///< what `text` points into once a cutter has changed it
+
+  /// Whether a word goes on from a text before: then nothing is put in front of it.
+  bool goes_on(const Piece& word) const { return place == FragmentPlace::after_text && word.begin == 0; }
 
   std::string_view word(const Piece& piece) const {
     return text.substr(piece.begin, piece.end - piece.begin);
@@ -45,7 +48,7 @@ Cutter cut_at_characters(std::function<bool(uint32_t code_point)> wanted, Found 
 enum class PrependScheme { always, first, never };
 /// Spaces become `sign`; with `split`, words begin at each.
 Cutter metaspace(std::string sign, PrependScheme scheme, bool split);
-/// A space in front of every word that doesn't begin with white space.
+/// A space in front of every word that doesn't begin with one.
 Cutter add_prefix_space();
 /// BERT's words: cut at white space, which is dropped, and every punctuation mark by itself.
 std::vector<Cutter> bert_cutters();

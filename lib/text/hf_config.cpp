@@ -12,11 +12,15 @@ namespace {
 
 constexpr std::string_view kName = "tokenizer_config.json";
 
-// "bos_token": "<s>" or {"content": "<s>", ...}; nothing where it is absent or null.
+// "<s>" or {"content": "<s>", ...}
+std::string spelling_of(const JsonView& token) {
+  return token.json().is_object() ? token.at("content").text() : token.text();
+}
+
+// Nothing where the role is absent or null.
 std::optional<std::string> role_spelling(const JsonView& config, std::string_view role) {
   const auto value = config.find(role);
-  if (!value) return std::nullopt;
-  return value->json().is_object() ? value->at("content").text() : value->text();
+  return value ? std::optional(spelling_of(*value)) : std::nullopt;
 }
 
 Json read_json_file(const std::filesystem::path& folder, const std::string& name) {
@@ -28,8 +32,8 @@ Json read_json_file(const std::filesystem::path& folder, const std::string& name
 }
 
 // An id, or a list of them.
-std::vector<int64_t> read_end_ids(const Json& json, std::string name) {
-  const auto ids = JsonView(json, std::move(name)).find("eos_token_id");
+std::vector<int64_t> read_ids(const Json& json, std::string name, std::string_view key) {
+  const auto ids = JsonView(json, std::move(name)).find(key);
   if (!ids) return {};
   if (!ids->json().is_array()) return {ids->count(limits::kVocabularyTokens)};
   std::vector<int64_t> list;
@@ -72,6 +76,43 @@ void apply_roles(const TokenizerConfig& config, Vocab& vocab) {
     if (std::ranges::find(vocab.end_tokens, token) == vocab.end_tokens.end())
       vocab.end_tokens.push_back(token);
   }
+  for (const int64_t id : config.suppressed_ids) {
+    if (!vocab.contains(id))
+      throw Error(Errc::corrupt_file, "suppress_tokens names {}, but the vocabulary has {} tokens", id,
+                  vocab.n_tokens());
+    vocab.suppressed_tokens.push_back(static_cast<TokenId>(id));
+  }
+}
+
+SpecialTexts configured_texts(const TokenizerConfig& config) {
+  constexpr std::string_view kRoles[] = {"unk_token", "sep_token", "pad_token", "cls_token", "mask_token"};
+  const JsonView view(config.config, std::string(kName));
+  SpecialTexts texts;
+  for (const std::string_view role : kRoles)
+    if (auto spelling = role_spelling(view, role)) texts.named.emplace_back(role, std::move(*spelling));
+  const auto is_token = [](const Json& json) { return json.is_string() || json.is_object(); };
+  const auto add = [&](const JsonView& list) {
+    if (!list.json().is_array()) return;
+    for (size_t i = 0; i < list.n_elements(); ++i)
+      if (is_token(list.json()[i])) texts.additional.push_back(spelling_of(list.element(i)));
+  };
+  if (const auto list = view.find("additional_special_tokens")) add(*list);
+  // A list of more of them, or tokens with names of the model's own ("image_token").
+  if (const auto extra = view.find("extra_special_tokens")) {
+    if (!extra->json().is_object()) {
+      add(*extra);
+    } else {
+      for (const auto& [name, value] : extra->json().items())
+        if (is_token(value)) texts.named.emplace_back(name, spelling_of(extra->at(name)));
+    }
+  }
+  return texts;
+}
+
+void check_rows(size_t n_tokens, std::optional<TokenId> n_rows, std::string_view where) {
+  if (n_rows && n_tokens > static_cast<size_t>(*n_rows))
+    throw Error(Errc::corrupt_file, "{} has {} tokens, but the embedding has {} rows", where, n_tokens,
+                *n_rows);
 }
 
 void apply_framing_flags(const TokenizerConfig& config, Pipeline& pipeline) {
@@ -89,9 +130,12 @@ TokenizerConfig read_tokenizer_config(const std::filesystem::path& folder) {
   const Json main = read_json_file(folder, std::string(kName));
   config.config.update(main);
   config.added_tokens = read_json_file(folder, "added_tokens.json");
-  config.end_ids = read_end_ids(read_json_file(folder, "generation_config.json"), "generation_config.json");
+  constexpr const char* kGeneration = "generation_config.json";
+  const Json generation = read_json_file(folder, kGeneration);
+  config.end_ids = read_ids(generation, kGeneration, "eos_token_id");
+  config.suppressed_ids = read_ids(generation, kGeneration, "suppress_tokens");
   if (config.end_ids.empty())
-    config.end_ids = read_end_ids(read_json_file(folder, "config.json"), "config.json");
+    config.end_ids = read_ids(read_json_file(folder, "config.json"), "config.json", "eos_token_id");
   return config;
 }
 

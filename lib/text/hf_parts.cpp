@@ -100,9 +100,10 @@ std::string decode_base64(const JsonView& json) {
 void read_precompiled(const JsonView& json, Pipeline& pipeline) {
   const auto charsmap = json.find("precompiled_charsmap");
   if (!charsmap) return;
-  const std::string table = decode_base64(*charsmap);
-  if (!table.empty())
-    pipeline.normalisers.push_back(precompiled_charsmap(std::as_bytes(std::span(table)), charsmap->where()));
+  pipeline.charsmap = decode_base64(*charsmap);
+  if (!pipeline.charsmap.empty())
+    pipeline.normalisers.push_back(
+        precompiled_charsmap(std::as_bytes(std::span(pipeline.charsmap)), charsmap->where()));
 }
 
 constexpr std::array<Kind<ReadNormaliser>, 12> kNormalisers = {{
@@ -119,9 +120,7 @@ constexpr std::array<Kind<ReadNormaliser>, 12> kNormalisers = {{
            strip_spaces(json.boolean("strip_left", true), json.boolean("strip_right", true)));
      }},
     {"Prepend",
-     [](const JsonView& json, Pipeline& pipeline) {
-       pipeline.normalisers.push_back(prepend(json.at("prepend").text()));
-     }},
+     [](const JsonView& json, Pipeline& pipeline) { pipeline.add_prefix(json.at("prepend").text()); }},
     {"Replace", read_replace},
     {"BertNormalizer", read_bert_normaliser},
     {"Precompiled", read_precompiled},
@@ -334,6 +333,29 @@ void add_normaliser(const JsonView& json, Pipeline& pipeline) {
 
 bool add_pretokeniser(const JsonView& json, Pipeline& pipeline) {
   return find_kind(json, kPretokenisers)(json, pipeline);
+}
+
+std::vector<std::string> split_patterns(const JsonView& json) {
+  const std::string type = json.at("type").text();
+  if (type == "Sequence") {
+    std::vector<std::string> all;
+    for_each_element(json.at("pretokenizers"), [&](const JsonView& part) {
+      for (std::string& pattern : split_patterns(part)) all.push_back(std::move(pattern));
+    });
+    return all;
+  }
+  if (type == "ByteLevel" && !json.boolean("add_prefix_space", true))
+    return json.boolean("use_regex", true) ? std::vector<std::string>{std::string(kByteLevelPattern)}
+                                           : std::vector<std::string>{};
+  if (type == "Digits") return {json.boolean("individual_digits", false) ? R"(\p{N})" : R"(\p{N}+)"};
+  if (type == "Split") {
+    const Pattern pattern = read_pattern(json);
+    const bool inverted = json.boolean("invert", false);
+    const Found found = read_behaviour(json, "Isolated");
+    // Expressions that match everywhere leave nothing between matches that could be dropped.
+    if (pattern.is_regex && found == (inverted ? Found::removed : Found::isolated)) return {pattern.text};
+  }
+  return {type};
 }
 
 void add_decoder(const JsonView& json, Pipeline& pipeline) { find_kind(json, kDecoders)(json, pipeline); }

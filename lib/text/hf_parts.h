@@ -14,6 +14,10 @@ void add_normaliser(const JsonView& json, Pipeline& pipeline);
 /// Appends the steps of a "pre_tokenizer". True where one of them is ByteLevel: words are bytes then.
 bool add_pretokeniser(const JsonView& json, Pipeline& pipeline);
 
+/// The expressions that a "pre_tokenizer" cuts with, one after the other, as a row of pretokenizers.def has
+/// them. What is no such expression stands there by its type.
+std::vector<std::string> split_patterns(const JsonView& json);
+
 /// How tokens become text again: bytes_of, strips_first_space, cleans_up_spaces.
 void add_decoder(const JsonView& json, Pipeline& pipeline);
 

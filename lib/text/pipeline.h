@@ -20,11 +20,22 @@
 
 namespace ruvllm::text {
 
+/// How words are cut into tokens (subwords.h).
+enum class SubwordKind {
+  scored_pairs,     ///< SentencePiece's BPE: neighbours join by the scores of tokens
+  character_pairs,  ///< by a list of merges, tokens spelled in plain text
+  byte_pairs,       ///< the same, spelled in GPT-2's byte alphabet
+  unigram,
+  word_pieces,
+};
+
 /// The parts of a tokenizer.
 struct Pipeline {
+  SubwordKind kind = SubwordKind::scored_pairs;
   std::shared_ptr<const Vocab> vocab;
   std::vector<AddedTokenRule> added_tokens;
   std::vector<Normaliser> normalisers;
+  std::vector<size_t> prefixes;  ///< which of them put something in front, where no text stands before
   std::vector<Cutter> cutters;
   std::shared_ptr<const Subwords> subwords;
   std::vector<TokenId> before;  ///< special tokens in front of a text: BOS or [CLS]
@@ -32,10 +43,21 @@ struct Pipeline {
   std::function<std::string(std::string_view spelling)> bytes_of;  ///< of a normal token in running text
   bool strips_first_space = false;  ///< decode() drops one space in front: encode() put it there
   bool cleans_up_spaces = false;  ///< decode() puts English spacing right: words came apart from punctuation
-  std::string warning;            ///< what had to be assumed
+  SpecialTexts special_texts;
+  std::string warning;   ///< what had to be assumed
+  std::string charsmap;  ///< the table of a precompiled normaliser, for writers; empty: there is none
+
+  /// Adds a normaliser that puts `prefix` in front of a text.
+  void add_prefix(std::string prefix) {
+    prefixes.push_back(normalisers.size());
+    normalisers.push_back(prepend(std::move(prefix)));
+  }
 };
 
 std::shared_ptr<const Tokenizer> make_pipeline_tokenizer(Pipeline pipeline);
+
+/// What templates are given where nothing but the vocabulary's roles is known.
+SpecialTexts texts_of_roles(const Vocab& vocab);
 
 /// Every space sign (▁) as a space.
 std::string unescape_spaces(std::string_view text);

@@ -150,7 +150,9 @@ Model read_model(std::span<const std::byte> bytes) {
 // added_tokens.json.
 std::vector<AddedTokenRule> add_tokens(const TokenizerConfig& config, std::vector<Piece>& pieces) {
   std::vector<AddedTokenRule> rules;
-  const auto place = [&](int64_t id, std::string spelling, TokenKind kind, const std::string& where) {
+  const auto place = [&](AddedTokenRule rule, std::string spelling, TokenKind kind,
+                         const std::string& where) {
+    const TokenId id = rule.id;
     if (static_cast<uint64_t>(id) >= pieces.size() + (1 << 12))
       throw Error(Errc::corrupt_file, "{}: token id {} is far beyond the {} pieces", where, id,
                   pieces.size());
@@ -158,7 +160,7 @@ std::vector<AddedTokenRule> add_tokens(const TokenizerConfig& config, std::vecto
     Piece& piece = pieces[static_cast<size_t>(id)];
     if (piece.kind == TokenKind::unused || piece.kind == TokenKind::normal) piece.kind = kind;
     if (piece.spelling.empty()) piece.spelling = std::move(spelling);
-    rules.push_back({.id = static_cast<TokenId>(id)});
+    rules.push_back(rule);
   };
   const JsonView view(config.config, "tokenizer_config.json");
   if (const auto decoder = view.find("added_tokens_decoder")) {
@@ -166,11 +168,12 @@ std::vector<AddedTokenRule> add_tokens(const TokenizerConfig& config, std::vecto
     for (const auto& [key, value] : decoder->json().items()) {
       const JsonView token(value, decoder->where() + "." + printable(key, 20));
       const Json id = Json::parse(key, nullptr, false);
-      place(JsonView(id, decoder->where()).count(limits::kVocabularyTokens - 1), token.at("content").text(),
+      place({.id = static_cast<TokenId>(JsonView(id, decoder->where()).count(limits::kVocabularyTokens - 1)),
+             .strip_left = token.boolean("lstrip", false),
+             .strip_right = token.boolean("rstrip", false),
+             .single_word = token.boolean("single_word", false)},
+            token.at("content").text(),
             token.boolean("special", false) ? TokenKind::control : TokenKind::user_defined, decoder->where());
-      rules.back().strip_left = token.boolean("lstrip", false);
-      rules.back().strip_right = token.boolean("rstrip", false);
-      rules.back().single_word = token.boolean("single_word", false);
     }
     return rules;
   }
@@ -178,7 +181,8 @@ std::vector<AddedTokenRule> add_tokens(const TokenizerConfig& config, std::vecto
   for (const auto& [spelling, id] : config.added_tokens.items())
     added.emplace_back(JsonView(id, "added_tokens.json").count(limits::kVocabularyTokens - 1), spelling);
   std::ranges::sort(added);
-  for (auto& [id, spelling] : added) place(id, spelling, TokenKind::user_defined, "added_tokens.json");
+  for (auto& [id, spelling] : added)
+    place({.id = static_cast<TokenId>(id)}, spelling, TokenKind::user_defined, "added_tokens.json");
   return rules;
 }
 
@@ -210,11 +214,18 @@ Vocab build_vocab(const Model& model, const TokenizerConfig& config) {
 
 std::shared_ptr<const Tokenizer> parse_sentencepiece_model(std::span<const std::byte> bytes,
                                                            const TokenizerConfig& config) {
+  return make_pipeline_tokenizer(read_sentencepiece_model(bytes, config));
+}
+
+Pipeline read_sentencepiece_model(std::span<const std::byte> bytes, const TokenizerConfig& config) {
   Model model = read_model(bytes);
   Pipeline pipeline;
+  check_rows(model.pieces.size(), config.n_rows, kName);
   std::vector<AddedTokenRule> added = add_tokens(config, model.pieces);
   Vocab vocab = build_vocab(model, config);
   pipeline.added_tokens = rules_by_kind(vocab);
+  pipeline.special_texts = configured_texts(config);
+  if (pipeline.special_texts.named.empty()) pipeline.special_texts = texts_of_roles(vocab);
   std::ranges::stable_sort(added, {}, &AddedTokenRule::id);
   for (AddedTokenRule& rule : pipeline.added_tokens) {
     const auto found = std::ranges::lower_bound(added, rule.id, {}, &AddedTokenRule::id);
@@ -227,8 +238,9 @@ std::shared_ptr<const Tokenizer> parse_sentencepiece_model(std::span<const std::
   if (!model.is_bpe && special.eos) pipeline.after.push_back(*special.eos);
   apply_framing_flags(config, pipeline);
   add_sentencepiece_parts(model.settings, pipeline);
+  pipeline.kind = model.is_bpe ? SubwordKind::scored_pairs : SubwordKind::unigram;
   pipeline.subwords = model.is_bpe ? make_spm(pipeline.vocab) : make_unigram(pipeline.vocab);
-  return make_pipeline_tokenizer(std::move(pipeline));
+  return pipeline;
 }
 
 }  // namespace ruvllm::text

@@ -15,6 +15,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 namespace ruvllm::text {
@@ -34,9 +35,16 @@ enum class TokenKind : int32_t {
 struct EncodeOptions {
   bool add_special = true;     ///< BOS, EOS and the like, as the model asks for
   bool parse_special = false;  ///< control tokens written out in the text become their ids
+  bool continues = false;      ///< a text stands before this one: no space of its own in front
   /// Where they don't for all that, in order: what users wrote into a prompt. A token that touches such a
   /// range stays text.
   std::span<const ByteRange> literal = {};
+};
+
+/// Special tokens as Hugging Face's templates name them: "unk_token", "pad_token", ...
+struct SpecialTexts {
+  std::vector<std::pair<std::string, std::string>> named;  ///< but for bos_token and eos_token
+  std::vector<std::string> additional;                     ///< additional_special_tokens
 };
 
 class Tokenizer {
@@ -65,14 +73,23 @@ class Tokenizer {
   virtual std::optional<TokenId> eos() const = 0;
   /// Tokens that end a turn: EOS, EOT and their kin.
   virtual std::span<const TokenId> end_tokens() const = 0;
+  /// Tokens that the model's makers want never sampled.
+  virtual std::span<const TokenId> suppressed_tokens() const = 0;
+  /// The texts of special tokens by the names that templates have for them.
+  virtual const SpecialTexts& special_texts() const = 0;
   virtual bool adds_bos() const = 0;
   /// What was assumed where the model doesn't say (an unknown pre-tokeniser), for the user; else empty.
   virtual std::string_view warning() const = 0;
 };
 
 /// The tokenizer of a model: of its metadata (tokenizer.ggml.*), or of the Hugging Face folder that it was
-/// read from. Throws Errc::corrupt_file naming the key that is wrong.
+/// read from. A model that says it has none gets one that throws Errc::usage wherever text is asked of it.
+/// Throws Errc::corrupt_file naming the key that is wrong.
 std::shared_ptr<const Tokenizer> make_tokenizer(const format::ModelFile& model);
+
+/// What a sampler must never choose, in ascending order: suppressed tokens, and rows of an embedding of
+/// `n_rows` that are beyond the tokenizer's tokens (padding).
+std::vector<TokenId> forbidden_tokens(const Tokenizer& tokenizer, TokenId n_rows);
 
 /// What stands before the first token of a Detokeniser: a prompt that the text goes on from, or nothing.
 enum class TextStart { after_prompt, at_beginning };

@@ -87,7 +87,8 @@ std::vector<AddedTokenRule> read_added_tokens(const JsonView& root, TokenList& l
     rules.push_back({.id = static_cast<TokenId>(id),
                      .strip_left = token.boolean("lstrip", false),
                      .strip_right = token.boolean("rstrip", false),
-                     .single_word = token.boolean("single_word", false)});
+                     .single_word = token.boolean("single_word", false),
+                     .normalised = token.boolean("normalized", false)});
   }
   return rules;
 }
@@ -177,17 +178,22 @@ Vocab build_vocab(const JsonView& model, const std::string& kind, TokenList& lis
 }  // namespace
 
 std::shared_ptr<const Tokenizer> parse_tokenizer_json(std::string_view text, const TokenizerConfig& config) {
-  const Json document = parse_json(text, kName);
+  return make_pipeline_tokenizer(read_tokenizer_json(parse_json(text, kName), config));
+}
+
+Pipeline read_tokenizer_json(const Json& document, const TokenizerConfig& config) {
   const JsonView root(document, std::string(kName));
   const JsonView model = root.at("model");
   const std::string kind = model_kind(model);
 
   TokenList list = read_model_vocab(model, kind);
+  check_rows(list.tokens().size(), config.n_rows, model.where());
   Pipeline pipeline;
   pipeline.added_tokens = read_added_tokens(root, list);
   pipeline.vocab = std::make_shared<const Vocab>(build_vocab(model, kind, list, config));
 
   bool byte_level = false;
+  pipeline.special_texts = configured_texts(config);
   if (const auto part = root.find("normalizer")) add_normaliser(*part, pipeline);
   if (const auto part = root.find("pre_tokenizer")) byte_level = add_pretokeniser(*part, pipeline);
   if (const auto part = root.find("decoder")) add_decoder(*part, pipeline);
@@ -196,21 +202,26 @@ std::shared_ptr<const Tokenizer> parse_tokenizer_json(std::string_view text, con
   apply_framing_flags(config, pipeline);
 
   if (kind == "BPE") {
+    pipeline.kind = byte_level ? SubwordKind::byte_pairs : SubwordKind::character_pairs;
     pipeline.subwords = read_bpe(model, byte_level, pipeline);
   } else if (kind == "Unigram") {
+    pipeline.kind = SubwordKind::unigram;
     pipeline.subwords = make_unigram(pipeline.vocab);
   } else {
     const auto most = model.find("max_input_chars_per_word");
+    pipeline.kind = SubwordKind::word_pieces;
     pipeline.subwords = make_wordpiece(
         pipeline.vocab, {.first_prefix = "",
                          .continuing_prefix = model.text("continuing_subword_prefix", "##"),
                          .most_characters = most ? static_cast<size_t>(most->count(1 << 20)) : 100});
   }
-  return make_pipeline_tokenizer(std::move(pipeline));
+  return pipeline;
 }
 
-std::shared_ptr<const Tokenizer> make_tokenizer_of_folder(const std::filesystem::path& folder) {
-  const TokenizerConfig config = read_tokenizer_config(folder);
+std::shared_ptr<const Tokenizer> make_tokenizer_of_folder(const std::filesystem::path& folder,
+                                                          std::optional<TokenId> n_rows) {
+  TokenizerConfig config = read_tokenizer_config(folder);
+  config.n_rows = n_rows;
   if (const auto path = folder / kName; std::filesystem::exists(path))
     return parse_tokenizer_json(read_file(path, limits::kJsonFileBytes), config);
   if (const auto path = folder / "tokenizer.model"; std::filesystem::exists(path)) {

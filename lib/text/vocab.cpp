@@ -14,19 +14,52 @@ constexpr std::string_view kScoresKey = "tokenizer.ggml.scores";
 constexpr std::string_view kKindsKey = "tokenizer.ggml.token_type";
 constexpr TokenId kNone = -1;
 
-// Spellings that end a turn in the chat formats in use.
+constexpr std::string_view kSuppressedKey = "tokenizer.ggml.suppress_tokens";
+
+// Spellings that end a text, in whatever format a model learned; as llama.cpp has them.
 constexpr std::string_view kEndSpellings[] = {
-    "<|eot_id|>",  "<|im_end|>",    "<|end|>",         "<|return|>",    "<|call|>",
-    "<|eom_id|>",  "<|endoftext|>", "<|end_of_text|>", "<end_of_turn>", "<end_of_utterance>",
-    "<EOT>",       "_<EOT>",        "[EOT]",           "[EOS]",         "<｜end▁of▁sentence｜>",
-    "<|fim_pad|>", "<fim_pad>",     "<|file_sep|>",    "<|repo_name|>", "<turn|>",
+    "<|eot_id|>",
+    "<|im_end|>",
+    "<|end|>",
+    "<|return|>",
+    "<|call|>",
+    "<|calls|>",
+    "<|flush|>",
+    "<|eom_id|>",
+    "<|endoftext|>",
+    "<|end_of_text|>",
+    "<end_of_turn>",
+    "<end_of_utterance>",
+    "<EOT>",
+    "_<EOT>",
+    "[EOT]",
+    "[EOS]",
+    "<eos>",
+    "<turn|>",
+    "<|tool_response>",
+    "<｜end▁of▁sentence｜>",
+    "[e~[",
 };
 
-// Formats with channels write <|return|> and <|call|> at the end of a turn, and <|end|> inside one.
-void keep_end_inside_channels(Vocab& vocab) {
-  const auto end = vocab.find("<|end|>");
-  if (!end || !vocab.find("<|return|>") || !vocab.find("<|call|>")) return;
-  std::erase(vocab.end_tokens, *end);
+// What stands between files and repositories in code, and fills their gaps: a model that writes it has left
+// the answer. One of each kind ends a text: the file's own id, or the first spelling that there is.
+struct FillRole {
+  std::optional<TokenId> SpecialTokens::*role;
+  std::span<const std::string_view> spellings;
+};
+constexpr std::string_view kFillPaddings[] = {"<|fim_pad|>", "<fim-pad>", "<fim_pad>", "<PAD>", "[PAD]"};
+constexpr std::string_view kFillRepositories[] = {"<|fim_repo|>", "<|repo_name|>", "<fim-repo>", "<REPO>",
+                                                  "<reponame>"};
+constexpr std::string_view kFillSeparators[] = {"<|file_sep|>"};
+constexpr FillRole kFillRoles[] = {{&SpecialTokens::fill_padding, kFillPaddings},
+                                   {&SpecialTokens::fill_repository, kFillRepositories},
+                                   {&SpecialTokens::fill_separator, kFillSeparators}};
+
+// Formats with channels end a turn with one of these, and write <|end|> inside one.
+bool has_channels(const Vocab& vocab) {
+  const auto has = [&](std::string_view spelling) { return vocab.find(spelling).has_value(); };
+  const bool calls = has("<|call|>") || has("<|calls|>");
+  return calls && (has("<|return|>") || has("<|flush|>"));
 }
 
 // An array as long as the vocabulary, or null where the file has none.
@@ -52,6 +85,19 @@ std::optional<TokenId> special_id(const format::Metadata& metadata, const Vocab&
   if (!vocab.contains(*id))
     throw Error(Errc::corrupt_file, "{} is {}, but the vocabulary has {} tokens", key, *id, vocab.n_tokens());
   return static_cast<TokenId>(*id);
+}
+
+std::vector<TokenId> read_suppressed(const format::Metadata& metadata, const Vocab& vocab) {
+  std::vector<TokenId> suppressed;
+  const format::MetadataArray* ids = metadata.array(kSuppressedKey, format::ValueType::i64);
+  for (uint64_t i = 0; ids && i < ids->n_elements; ++i) {
+    const int64_t id = ids->integer(i);
+    if (!vocab.contains(id))
+      throw Error(Errc::corrupt_file, "{}: element {} is {}, but the vocabulary has {} tokens",
+                  kSuppressedKey, i, id, vocab.n_tokens());
+    suppressed.push_back(static_cast<TokenId>(id));
+  }
+  return suppressed;
 }
 
 }  // namespace
@@ -132,12 +178,18 @@ void Vocab::find_end_tokens() {
   add(special.eos);
   add(special.end_of_turn);
   add(special.end_of_message);
-  for (const std::string_view text : kEndSpellings) {
-    const std::optional<TokenId> id = find(text);
+  const auto add_control = [&](std::optional<TokenId> id) {
     add(id);
     if (id) set_kind(*id, TokenKind::control);
+  };
+  for (const std::string_view text : kEndSpellings) add_control(find(text));
+  for (const FillRole& fill : kFillRoles) {
+    std::optional<TokenId>& role = special.*fill.role;
+    for (const std::string_view text : fill.spellings)
+      if (!role) role = find(text);
+    add_control(role);
   }
-  keep_end_inside_channels(*this);
+  if (const auto end = find("<|end|>"); end && has_channels(*this)) std::erase(end_tokens, *end);
 }
 
 Vocab read_vocab(const format::Metadata& metadata) {
@@ -153,8 +205,10 @@ Vocab read_vocab(const format::Metadata& metadata) {
   Vocab vocab(n_tokens);
   for (uint64_t i = 0; i < n_tokens; ++i) {
     const TokenKind kind = kinds ? kind_of(kinds->integer(i)) : TokenKind::normal;
-    const TokenId id =
-        vocab.add(tokens->strings[i], scores ? static_cast<float>(scores->number(i)) : 0.0f, kind);
+    // Rows that stand for no token have a name in files, and none here.
+    const bool is_padding = kind == TokenKind::unused && tokens->strings[i] == fmt::format("[PAD{}]", i);
+    const TokenId id = vocab.add(is_padding ? std::string_view() : tokens->strings[i],
+                                 scores ? static_cast<float>(scores->number(i)) : 0.0f, kind);
     if (kind == TokenKind::byte && !parse_byte_spelling(tokens->strings[i]))
       throw Error(Errc::corrupt_file,
                   "{}: token {} is of kind byte but reads \"{}\", expected <0x00> to <0xFF>", kTokensKey, id,
@@ -172,7 +226,10 @@ Vocab read_vocab(const format::Metadata& metadata) {
   special.classifier = special_id(metadata, vocab, "cls");
   special.end_of_turn = special_id(metadata, vocab, "eot");
   special.end_of_message = special_id(metadata, vocab, "eom");
-  vocab.find_end_tokens();
+  special.fill_padding = special_id(metadata, vocab, "fim_pad");
+  special.fill_repository = special_id(metadata, vocab, "fim_rep");
+  special.fill_separator = special_id(metadata, vocab, "fim_sep");
+  vocab.suppressed_tokens = read_suppressed(metadata, vocab);
   return vocab;
 }
 

@@ -19,6 +19,7 @@ namespace ruvllm::text {
 struct SpecialTokens {
   std::optional<TokenId> bos, eos, unknown, separator, padding, mask, classifier;
   std::optional<TokenId> end_of_turn, end_of_message;
+  std::optional<TokenId> fill_padding, fill_repository, fill_separator;  ///< of fill-in-the-middle formats
 };
 
 /// Tokens that plain text may become. Control and byte tokens are none: else a text could forge them by
@@ -33,6 +34,7 @@ struct AddedTokenRule {
   bool strip_left = false;   ///< white space before it belongs to it
   bool strip_right = false;  ///< white space after it belongs to it
   bool single_word = false;  ///< only where no letter or digit touches it
+  bool normalised = false;   ///< it is sought in the normalised text, and its own spelling is normalised
 };
 
 class Vocab {
@@ -74,9 +76,11 @@ class Vocab {
   SpecialTokens special;
   /// Tokens that end a turn; filled by find_end_tokens().
   std::vector<TokenId> end_tokens;
+  /// Tokens that are never to be sampled.
+  std::vector<TokenId> suppressed_tokens;
 
-  /// Fills end_tokens from `special` and from the spellings that chat models end their turns with; those
-  /// become control tokens, whatever the file says.
+  /// Fills end_tokens from `special` and from the spellings that models end their texts with; those become
+  /// control tokens, whatever the file says.
   void find_end_tokens();
 
  private:
@@ -95,7 +99,8 @@ class Vocab {
   size_t longest_spelling_ = 0;
 };
 
-/// The vocabulary of GGUF metadata (tokenizer.ggml.tokens and its kin). Throws corrupt_file naming the key.
+/// The vocabulary of GGUF metadata (tokenizer.ggml.tokens and its kin), without end tokens: they are found
+/// once the roles are complete. Throws corrupt_file naming the key.
 Vocab read_vocab(const format::Metadata& metadata);
 
 /// The byte that "<0x0A>" names: exactly two hexadecimal digits.

@@ -2,8 +2,10 @@
 
 #include "base/error.h"
 #include "base/strings.h"
+#include "text/prompt_tokens.h"
 #include "train/reasoning.h"
 
+#include <algorithm>
 #include <string>
 #include <vector>
 
@@ -16,27 +18,28 @@ struct Piece {
   float weight;
 };
 
-// The token of `document` (of `text`) that holds byte `place`.
+// Which token of a text holds which byte.
 class TokenPlaces {
  public:
-  TokenPlaces(const Document& document, std::string_view text, const text::Tokenizer& tokenizer) {
-    // A SentencePiece tokenizer puts a space in front, which is no byte of the text.
-    size_t shift = tokenizer.strips_first_space() && !text.empty() ? 1 : 0;
+  // Of tokens from `first` on; `shift` bytes in front of them are none of the text.
+  TokenPlaces(std::span<const int32_t> tokens, size_t first, size_t shift, const text::Tokenizer& tokenizer)
+      : first_(first) {
     size_t end = 0;
-    for (const int32_t token : document.tokens) {
-      const size_t n = tokenizer.token_bytes(token, false).size();
+    for (const int32_t token : tokens.subspan(first)) {
+      const size_t n = tokenizer.token_bytes(token, true).size();
       const size_t skipped = std::min(shift, n);
       shift -= skipped;
       ends_.push_back(end += n - skipped);
     }
   }
   uint32_t token_of(size_t place) const {
-    uint32_t token = 0;
+    size_t token = 0;
     while (token + 1 < ends_.size() && ends_[token] <= place) ++token;
-    return token;
+    return static_cast<uint32_t>(first_ + token);
   }
 
  private:
+  size_t first_;
   std::vector<size_t> ends_;
 };
 
@@ -56,12 +59,17 @@ std::string string_of(const OrderedJson& object, const char* key) {
 
 }  // namespace
 
+void for_each_part(const OrderedJson& line, const std::function<void(const std::string&)>& take) {
+  take(string_of(line, "prompt"));
+  for (const OrderedJson& step : line["steps"]) take(string_of(step, "text"));
+  if (line.contains("answer")) take(string_of(line, "answer"));
+}
+
 Document chain_document(const OrderedJson& line, const text::Tokenizer& tokenizer) {
-  std::string text = string_of(line, "prompt");
-  const size_t prompt_end = text.size();
   const OrderedJson& steps = line["steps"];
   if (!steps.is_array() || steps.empty())
     throw Error(Errc::corrupt_file, "\"steps\" is no list with something in it");
+  std::string text;  // what follows the prompt
   std::vector<Piece> pieces;
   std::string last_type;
   size_t last_begin = 0;
@@ -78,14 +86,14 @@ Document chain_document(const OrderedJson& line, const text::Tokenizer& tokenize
   if (line.contains("answer") && last_type != "answer") append(string_of(line, "answer"), "answer");
 
   Document document;
-  if (tokenizer.adds_bos() && tokenizer.bos()) document.tokens.push_back(*tokenizer.bos());
-  const auto tokens = tokenizer.encode(text, {.add_special = false, .parse_special = false});
+  document.tokens = text::plain_prompt_tokens(tokenizer, string_of(line, "prompt"), true);
+  const size_t n_prompt = document.tokens.size();
+  const auto tokens = text::answer_tokens(tokenizer, text, false);
   document.tokens.insert(document.tokens.end(), tokens.begin(), tokens.end());
-  const TokenPlaces places(document, text, tokenizer);
-  add_marks(document, places, pieces);
   document.is_target.assign(document.tokens.size(), 1);
-  const uint32_t first_target = places.token_of(prompt_end);
-  for (uint32_t i = 0; i < first_target; ++i) document.is_target[i] = 0;
+  std::fill_n(document.is_target.begin(), n_prompt, uint8_t{0});
+  const TokenPlaces places(document.tokens, n_prompt, 0, tokenizer);
+  add_marks(document, places, pieces);
   if (last_type == "answer") {
     document.answer_begin = places.token_of(last_begin);
     document.answer_end = static_cast<uint32_t>(document.tokens.size());
@@ -100,7 +108,10 @@ void mark_lines(Document& document, std::string_view text, const text::Tokenizer
     if (!trim(text.substr(begin, end - begin)).empty()) pieces.push_back({end, 1.0f});
     begin = end + 1;
   }
-  add_marks(document, TokenPlaces(document, text, tokenizer), pieces);
+  // A SentencePiece tokenizer puts a space in front.
+  const size_t first = tokenizer.adds_bos() && !document.tokens.empty() ? 1 : 0;
+  const size_t shift = tokenizer.strips_first_space() && !text.empty() ? 1 : 0;
+  add_marks(document, TokenPlaces(document.tokens, first, shift, tokenizer), pieces);
 }
 
 }  // namespace ruvllm::train

@@ -1,105 +1,37 @@
 #include "train/dataset.h"
 
 #include "base/error.h"
-#include "base/file.h"
-#include "base/limits.h"
 #include "base/random.h"
-#include "base/strings.h"
 #include "hub/digest.h"
 #include "train/chains.h"
+#include "train/data_file.h"
+#include "train/row_documents.h"
 
 #include <algorithm>
+#include <iterator>
 #include <numeric>
 
 namespace ruvllm::train {
-namespace {
-
-constexpr uint64_t kDataBytes = 16ull << 30;
-
-Document make_document(const std::vector<TextPiece>& pieces, const text::Tokenizer& tokenizer) {
-  Document document;
-  const auto append = [&](int32_t token, bool is_target) {
-    document.tokens.push_back(token);
-    document.is_target.push_back(is_target);
-  };
-  if (tokenizer.adds_bos() && tokenizer.bos()) append(*tokenizer.bos(), false);
-  for (const TextPiece& piece : pieces)
-    for (const int32_t token : tokenizer.encode(
-             piece.text,
-             {.add_special = false, .parse_special = piece.parse_special, .literal = piece.literal}))
-      append(token, piece.is_target);
-  return document;
-}
-
-// A text that the model is to write to its end learns the end, too.
-void append_end(Document& document, const text::Tokenizer& tokenizer) {
-  if (!tokenizer.eos()) return;
-  document.tokens.push_back(*tokenizer.eos());
-  document.is_target.push_back(1);
-}
-
-Document document_of_line(const OrderedJson& line, const text::Tokenizer& tokenizer,
-                          const ChatRenderer& render_chat) {
-  const auto text_of = [&](const char* key) -> std::string {
-    if (!line.contains(key) || !line[key].is_string())
-      throw Error(Errc::corrupt_file, "\"{}\" is no string", key);
-    return line[key].get<std::string>();
-  };
-  if (!line.is_object()) throw Error(Errc::corrupt_file, "expected an object");
-  if (line.contains("messages")) {
-    if (!render_chat)
-      throw Error(Errc::corrupt_file, "\"messages\" need a chat template, and the model has none");
-    return make_document(render_chat(line["messages"]), tokenizer);
-  }
-  Document document;
-  if (line.contains("steps"))
-    document = chain_document(line, tokenizer);
-  else if (line.contains("prompt"))
-    document = make_document({{text_of("prompt"), false}, {text_of("completion"), true}}, tokenizer);
-  else
-    document = make_document({{text_of("text"), true}}, tokenizer);
-  append_end(document, tokenizer);
-  return document;
-}
-
-// Goes over files: plain text as a whole, JSON line by line.
-void read_files(std::span<const std::filesystem::path> files,
-                const std::function<void(const std::string&)>& on_text,
-                const std::function<void(const OrderedJson&)>& on_line) {
-  for (const std::filesystem::path& file : files) {
-    const std::string content = read_file(file, kDataBytes);
-    if (file.extension() != ".jsonl") {
-      on_text(content);
-      continue;
-    }
-    size_t number = 0;
-    for (const std::string_view line : split(content, '\n')) {
-      ++number;
-      if (trim(line).empty()) continue;
-      try {
-        on_line(parse_ordered_json(line, "JSON"));
-      } catch (const Error& error) {
-        throw with_context(error, fmt::format("{}:{}", file.string(), number));
-      }
-    }
-  }
-}
-
-}  // namespace
 
 std::vector<Document> read_documents(std::span<const std::filesystem::path> files,
                                      const text::Tokenizer& tokenizer, const ChatRenderer& render_chat,
-                                     bool lines_are_steps) {
+                                     bool lines_are_steps, DataNotes& notes) {
+  RowReader reader(tokenizer, render_chat, notes);
   std::vector<Document> documents;
-  read_files(
-      files,
-      [&](const std::string& text) {
-        documents.push_back(make_document({{text, true}}, tokenizer));
-        if (lines_are_steps) mark_lines(documents.back(), text, tokenizer);
-      },
-      [&](const OrderedJson& line) { documents.push_back(document_of_line(line, tokenizer, render_chat)); });
-  std::erase_if(documents, [](const Document& document) { return document.tokens.size() < 2; });
-  if (documents.empty()) throw Error(Errc::corrupt_file, "the training data holds no text");
+  for (const std::filesystem::path& path : files) {
+    const DataFile file(path);
+    file.for_each_row(
+        [&](const OrderedJson& row) { std::ranges::move(reader.read(row), std::back_inserter(documents)); });
+    if (file.has_rows()) continue;
+    Document document = reader.read_text(file.text());
+    if (lines_are_steps) mark_lines(document, file.text(), tokenizer);
+    if (document.tokens.size() >= 2) documents.push_back(std::move(document));
+  }
+  if (documents.empty()) {
+    const std::vector<std::string> lines = notes.lines();
+    throw Error(Errc::corrupt_file, "the data holds nothing to learn{}{}", lines.empty() ? "" : ": ",
+                lines.empty() ? "" : lines[0]);
+  }
   return documents;
 }
 
@@ -134,29 +66,35 @@ std::vector<Document> hold_back(std::vector<Document>& documents, size_t sequenc
 
 std::string read_plain_text(std::span<const std::filesystem::path> files) {
   std::string text;
-  const auto add = [&](const OrderedJson& value) {
-    if (value.is_string()) text += value.get<std::string>() + "\n";
+  const auto add = [&](const std::string& said) {
+    if (!said.empty()) text += said + "\n";
   };
-  read_files(
-      files, [&](const std::string& content) { text += content; },
-      [&](const OrderedJson& line) {
-        for (const auto& [key, value] : line.items()) {
-          if (key != "messages") {
-            add(value);
-            continue;
-          }
-          for (const OrderedJson& message : value)
-            if (message.is_object() && message.contains("content")) add(message["content"]);
-        }
-      });
+  for (const std::filesystem::path& path : files) {
+    const DataFile file(path);
+    if (!file.has_rows()) text += file.text();
+    file.for_each_row([&](const OrderedJson& json) {
+      const Row row = read_row(json, true);
+      for (const OrderedJson& message : row.conversation.messages)
+        if (message["content"].is_string()) add(message["content"].get<std::string>());
+      if (row.kind == Row::Kind::chain) {
+        for_each_part(row.chain, add);
+      } else {
+        add(row.prompt);
+        add(row.text);
+      }
+    });
+  }
   return text;
 }
 
-std::vector<Document> window_documents(const std::filesystem::path& file, const text::Tokenizer& tokenizer,
+std::string read_plain_text(const std::filesystem::path& file) {
+  return read_plain_text(std::span(&file, 1));
+}
+
+std::vector<Document> window_documents(std::string_view text, const text::Tokenizer& tokenizer,
                                        size_t context) {
-  const auto tokens =
-      tokenizer.encode(read_file(file, kDataBytes), {.add_special = false, .parse_special = false});
-  if (tokens.empty()) throw Error(Errc::corrupt_file, "{}: the text has no token", file.string());
+  const auto tokens = tokenizer.encode(text, {.add_special = false, .parse_special = false});
+  if (tokens.empty()) throw Error(Errc::corrupt_file, "the text has no token");
   const size_t n = context - 1;
   std::vector<Document> documents;
   for (size_t first = 0; first < tokens.size(); first += n) {
@@ -205,7 +143,11 @@ BatchMaker::BatchMaker(std::vector<Document> documents, size_t sequence_tokens, 
     : batch_tokens_(batch_tokens), seed_(seed) {
   RUVLLM_ASSERT(sequence_tokens >= 2 && batch_tokens >= sequence_tokens);
   // A piece predicts each of its tokens but the first, so pieces of one document overlap by one token.
-  for (const Document& document : documents)
+  for (const Document& document : documents) {
+    const auto is_target = [](uint8_t target) { return target != 0; };
+    const auto first_target = std::ranges::find_if(document.is_target, is_target);
+    const auto n_before = static_cast<size_t>(first_target - document.is_target.begin());
+    n_cut_prompts_ += n_before > sequence_tokens;
     for (size_t first = 0; first + 1 < document.tokens.size(); first += sequence_tokens) {
       const auto begin = static_cast<ptrdiff_t>(first);
       const auto end = static_cast<ptrdiff_t>(std::min(first + sequence_tokens + 1, document.tokens.size()));
@@ -215,7 +157,12 @@ BatchMaker::BatchMaker(std::vector<Document> documents, size_t sequence_tokens, 
                          0,
                          0});
       take_steps(document, first, pieces_.back());
+      const std::span<const uint8_t> predicted = std::span(pieces_.back().is_target).subspan(1);
+      if (std::ranges::any_of(predicted, is_target) || !pieces_.back().steps.empty()) continue;
+      pieces_.pop_back();  // nothing to learn
+      ++n_idle_pieces_;
     }
+  }
 }
 
 uint64_t BatchMaker::n_tokens() const {

@@ -1,20 +1,20 @@
 // Training text: files to documents, documents to batches.
 //
-// A document is one text (a .txt file cut at --sequence tokens, or one line of a .jsonl file); attention
-// never crosses from one to the next. Order and packing depend on nothing but the seed and the epoch, so that
-// a resumed run sees the batches that an uninterrupted one would have. Tested by
-// tests/train/dataset_test.cpp.
+// A document is one text (a file of plain text cut at --sequence tokens, or a row); attention never crosses
+// from one to the next. Order and packing depend on nothing but the seed and the epoch, so that a resumed run
+// sees the batches that an uninterrupted one would have. Tested by tests/train/dataset_test.cpp.
 #pragma once
 
-#include "base/json.h"
 #include "text/tokenizer.h"
+#include "train/chat_turns.h"
+#include "train/data_notes.h"
 #include "train/network.h"
 
 #include <cstdint>
 #include <filesystem>
-#include <functional>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace ruvllm::train {
@@ -27,28 +27,15 @@ struct Document {
   uint32_t answer_begin = 0, answer_end = 0;  ///< tokens of its answer; equal: none
 };
 
-/// Text in pieces: the model learns the pieces that are its own (a completion, the assistant's turns).
-struct TextPiece {
-  std::string text;
-  bool is_target = true;
-  bool parse_special = false;
-  /// Where special tokens are not parsed for all that: what users wrote.
-  std::vector<text::ByteRange> literal = {};
-};
-
-/// Renders chat messages ({"role":..,"content":..} objects) to pieces by the model's own template.
-using ChatRenderer = std::function<std::vector<TextPiece>(const OrderedJson& messages)>;
-
-/// Reads .jsonl (`text`, `prompt` and `completion`, `messages`, or `prompt` and `steps`: see chains.h) and
-/// plain text files; where `lines_are_steps`, the lines of those are the steps of a chain. Throws
-/// Errc::corrupt_file naming file and line.
+/// Reads files of rows (rows.h) and plain text; where `lines_are_steps`, the lines of plain text are the
+/// steps of a chain. Throws Errc::corrupt_file naming file and line, and where there is nothing to learn.
 std::vector<Document> read_documents(std::span<const std::filesystem::path> files,
                                      const text::Tokenizer& tokenizer, const ChatRenderer& render_chat,
-                                     bool lines_are_steps = false);
+                                     bool lines_are_steps, DataNotes& notes);
 
 /// A text to measure on, as `bench --perplexity` cuts it: windows of `context` - 1 tokens, with BOS
 /// before each where the tokenizer has one. Throws Errc::corrupt_file where the text has no token.
-std::vector<Document> window_documents(const std::filesystem::path& file, const text::Tokenizer& tokenizer,
+std::vector<Document> window_documents(std::string_view text, const text::Tokenizer& tokenizer,
                                        size_t context);
 
 /// Takes text away that is to be judged by, and not trained on: every twentieth document, or of a single one
@@ -56,14 +43,15 @@ std::vector<Document> window_documents(const std::filesystem::path& file, const 
 std::vector<Document> hold_back(std::vector<Document>& documents, size_t sequence_tokens,
                                 uint64_t most_tokens);
 
-/// What those files say, without JSON and roles: the text to train a vocabulary on.
+/// What files say, without JSON and roles: the text to train a vocabulary on, or to measure a model on.
 std::string read_plain_text(std::span<const std::filesystem::path> files);
+std::string read_plain_text(const std::filesystem::path& file);
 
 /// Deals documents out in batches.
 class BatchMaker {
  public:
-  /// Documents longer than `sequence_tokens` are cut; a batch holds at most `batch_tokens` (>=
-  /// sequence_tokens).
+  /// Documents longer than `sequence_tokens` are cut, and pieces without a target left out; a batch holds at
+  /// most `batch_tokens` (>= sequence_tokens).
   BatchMaker(std::vector<Document> documents, size_t sequence_tokens, size_t batch_tokens, uint64_t seed);
 
   /// Batches of an epoch; the number differs little between epochs.
@@ -71,6 +59,10 @@ class BatchMaker {
   /// Batches of epoch 0: how a schedule is planned.
   size_t n_batches() { return epoch(0).size(); }
   uint64_t n_tokens() const;
+  /// Documents whose prompt alone is longer than a sequence: their answers are learned without all of it.
+  uint64_t n_cut_prompts() const { return n_cut_prompts_; }
+  /// Pieces that were left out.
+  uint64_t n_idle_pieces() const { return n_idle_pieces_; }
   /// What documents were cut to; batches say which they hold.
   size_t n_pieces() const { return pieces_.size(); }
   /// Rows of a piece in a batch.
@@ -80,6 +72,7 @@ class BatchMaker {
 
  private:
   std::vector<Document> pieces_;
+  uint64_t n_cut_prompts_ = 0, n_idle_pieces_ = 0;
   size_t batch_tokens_;
   uint64_t seed_;
   uint64_t current_ = UINT64_MAX;

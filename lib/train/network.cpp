@@ -27,7 +27,7 @@ void refuse_what_cannot_be_trained(const model::HyperParameters& h) {
     if (has)
       throw Error(Errc::usage, "architecture {} has {}, which train-qat does not train", h.arch->name, part);
   };
-  refuse(!h.arch->has_head || !h.arch->causal, "no language-model head");
+  refuse(!h.arch->has_head || !h.causal, "no language-model head");
   refuse(h.arch->positions == Positions::learned, "learned positions");
   refuse(h.arch->norm_place == NormPlace::after_sum, "norms after sums");
   refuse(h.arch->activation == tensor::Activation::gelu_erf, "the erf form of GELU");

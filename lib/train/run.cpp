@@ -1,6 +1,7 @@
 #include "train/run.h"
 
 #include "base/error.h"
+#include "train/data_file.h"
 #include "train/identity.h"
 
 #include <algorithm>
@@ -26,6 +27,7 @@ class Run {
         types_(plan_types(*subject.network, subject.metadata, options.recipe)),
         batches_(read_training(), options.sequence_tokens, options.batch_tokens, options.seed) {
     for (const std::string& line : fall_backs(*subject.network, subject.metadata, options.recipe)) note(line);
+    note_cuts(batches_);
     if (options.evaluation)
       held_out_ =
           std::make_unique<BatchMaker>(read_held_out(), options.sequence_tokens, options.batch_tokens, 0);
@@ -117,14 +119,38 @@ class Run {
 
   std::vector<Document> read(const std::vector<std::filesystem::path>& files) const {
     phase("read");
-    return read_documents(files, *subject_.tokenizer, subject_.render_chat, options_.lines_are_steps);
+    DataNotes notes;
+    std::vector<Document> documents =
+        read_documents(files, *subject_.tokenizer, subject_.render_chat, options_.lines_are_steps, notes);
+    for (const std::string& line : notes.lines()) note(line);
+    return documents;
   }
 
   std::vector<Document> read_held_out() const {
-    const std::filesystem::path& file = *options_.evaluation;
-    if (file.extension() == ".jsonl" || options_.lines_are_steps) return read({file});
+    const std::filesystem::path& path = *options_.evaluation;
+    if (options_.lines_are_steps) return read({path});
+    const DataFile file(path);
+    if (file.has_rows()) return read({path});
     phase("read");
-    return window_documents(file, *subject_.tokenizer, options_.sequence_tokens);
+    try {
+      return window_documents(file.text(), *subject_.tokenizer, options_.sequence_tokens);
+    } catch (const Error& error) {
+      throw with_context(error, path.string());
+    }
+  }
+
+  // What the length of a sequence has done to the data.
+  void note_cuts(const BatchMaker& batches) const {
+    if (batches.n_pieces() == 0)
+      throw Error(Errc::corrupt_file, "the data holds nothing to learn: no answer in {} pieces of {} tokens",
+                  batches.n_idle_pieces(), options_.sequence_tokens);
+    if (batches.n_cut_prompts() > 0)
+      note(
+          fmt::format("{} prompts are longer than --sequence {}: their answers are learned without all of it",
+                      batches.n_cut_prompts(), options_.sequence_tokens));
+    if (batches.n_idle_pieces() > 0)
+      note(fmt::format("{} pieces, cut at --sequence {}, hold nothing to learn and are left out",
+                       batches.n_idle_pieces(), options_.sequence_tokens));
   }
 
   std::vector<Document> read_all() const {

@@ -60,7 +60,6 @@ struct Condition {
 
 constexpr Condition kConditions[] = {
     {"--tokenizer", is_new, "it goes with --from-scratch; a model that exists has its own"},
-    {"--chat-template", is_new, "it goes with --from-scratch; a model that exists has its own"},
     {"--data-free", has_teacher, "a model that is new needs a --teacher to write"},
     {"--asymmetric", has_minimum,
      "grids with a minimum have --bits 2 (Q2_K), 4 (Q4_1) or 5 (Q5_1); no format has one of 3 or 8 bits"},

@@ -62,6 +62,42 @@ Trainer::Trainer(Network& network, Network* teacher, BatchMaker& batches, const 
   n_warmup_steps_ = static_cast<uint64_t>(options_.warmup_epochs * static_cast<float>(steps_in_epoch_));
 }
 
+// What the means of a batch weigh in the means of a whole step: its share in what each is the mean of. So a
+// step of several batches is that of one batch in which all of them lie.
+struct Trainer::Shares {
+  float targets = 0, steps = 0, moves = 0, answers = 0;
+};
+
+namespace {
+
+// What the parts of a loss are means of.
+struct Counts {
+  uint64_t targets = 0, steps = 0, moves = 0, answers = 0;
+
+  explicit Counts(const Batch& batch)
+      : targets(
+            static_cast<uint64_t>(std::ranges::count_if(batch.targets, [](int32_t id) { return id >= 0; }))),
+        steps(batch.steps.size()) {
+    for (const Chain& chain : batch.chains) {
+      moves += chain.end_step - std::min(chain.end_step, chain.first_step + 1);
+      for (uint32_t row = chain.answer_begin; row < chain.answer_end; ++row)
+        answers += batch.targets[row] >= 0;
+    }
+  }
+  explicit Counts(std::span<const Batch> batches) {
+    for (const Batch& batch : batches) {
+      const Counts counts(batch);
+      targets += counts.targets, steps += counts.steps, moves += counts.moves, answers += counts.answers;
+    }
+  }
+};
+
+float share(uint64_t part, uint64_t whole) {
+  return whole == 0 ? 0.0f : static_cast<float>(static_cast<double>(part) / static_cast<double>(whole));
+}
+
+}  // namespace
+
 // The parts of a loss and what they weigh.
 struct Trainer::Terms {
   std::vector<Var> terms;
@@ -78,7 +114,7 @@ LossWeights LossWeights::normalised() const {
   return {task / sum, distillation / sum, reasoning / sum, temperature};
 }
 
-Trainer::Losses Trainer::losses_of(const Batch& batch) {
+Trainer::Losses Trainer::losses_of(const Batch& batch, const Shares& shares) {
   tape_.clear();
   tape_.set_precision(options_.precision);
   const LossWeights& weights = options_.losses;
@@ -86,7 +122,7 @@ Trainer::Losses Trainer::losses_of(const Batch& batch) {
   Losses losses;
   losses.task = cross_entropy<float>(tape_, output.logits, batch.targets);
   Terms terms;
-  terms.add(losses.task, weights.task);
+  terms.add(losses.task, weights.task * shares.targets);
   losses.has_distillation = weights.distillation > 0;
   losses.has_reasoning = weights.reasoning > 0 && !batch.steps.empty();
   NetworkOutput wanted;
@@ -103,17 +139,17 @@ Trainer::Losses Trainer::losses_of(const Batch& batch) {
             ? distillation_top_k<float>(tape_, output.logits, cache_->of(batch), weights.temperature, counts)
             : distillation<float>(tape_, output.logits, teacher_tape_.value(wanted.logits),
                                   weights.temperature, counts);
-    terms.add(losses.distillation, weights.distillation);
+    terms.add(losses.distillation, weights.distillation * shares.targets);
   }
-  if (losses.has_reasoning) add_reasoning(batch, output.hidden, output.logits, wanted, losses, terms);
-  losses.total = terms.terms.size() == 1 && weights.task == 1.0f
+  if (losses.has_reasoning) add_reasoning(batch, output.hidden, output.logits, wanted, shares, losses, terms);
+  losses.total = terms.terms.size() == 1 && terms.weights[0] == 1.0f
                      ? losses.task
                      : weighted_sum<float>(tape_, terms.terms, terms.weights);
   return losses;
 }
 
 void Trainer::add_reasoning(const Batch& batch, Var hidden, Var logits, const NetworkOutput& wanted,
-                            Losses& losses, Terms& terms) {
+                            const Shares& shares, Losses& losses, Terms& terms) {
   const ReasoningOptions& options = options_.reasoning;
   const Var student = step_states(tape_, hidden, batch, options);
   const std::vector<float> teacher = step_states<float>(pool_, teacher_tape_.shape(wanted.hidden),
@@ -121,15 +157,14 @@ void Trainer::add_reasoning(const Batch& batch, Var hidden, Var logits, const Ne
   losses.step = step_loss<float>(tape_, student, teacher, batch);
   losses.trajectory = trajectory_loss<float>(tape_, student, teacher, batch);
   const float weight = options_.losses.reasoning;
-  terms.add(losses.step, weight * options.step);
-  terms.add(losses.trajectory, weight * options.trajectory);
+  terms.add(losses.step, weight * options.step * shares.steps);
+  terms.add(losses.trajectory, weight * options.trajectory * shares.moves);
   // The answer's agreement has no gradient; its tokens' cross-entropy has.
+  if (shares.answers == 0) return;
   std::vector<int32_t> answers(batch.targets.size(), -1);
-  bool has_answer = false;
   for (const Chain& chain : batch.chains)
-    for (uint32_t row = chain.answer_begin; row < chain.answer_end; ++row, has_answer = true)
-      answers[row] = batch.targets[row];
-  if (has_answer) terms.add(cross_entropy<float>(tape_, logits, answers), weight * options.answer);
+    for (uint32_t row = chain.answer_begin; row < chain.answer_end; ++row) answers[row] = batch.targets[row];
+  terms.add(cross_entropy<float>(tape_, logits, answers), weight * options.answer * shares.answers);
 }
 
 StepReport Trainer::step() {
@@ -141,22 +176,28 @@ StepReport Trainer::step() {
   const std::vector<Batch>& epoch = batches_.epoch(report.epoch);
   const uint64_t first = step_ % steps_in_epoch_ * options_.accumulate;
   const uint64_t last = std::min<uint64_t>(first + options_.accumulate, epoch.size());
-  const auto n_batches = static_cast<float>(std::max<uint64_t>(1, last - first));
+  const Counts whole{std::span<const Batch>(epoch).subspan(first, last - first)};
   for (uint64_t i = first; i < last; ++i) {
-    const Losses losses = losses_of(epoch[i]);
+    const Counts counts(epoch[i]);
+    const Shares shares = {.targets = share(counts.targets, whole.targets),
+                           .steps = share(counts.steps, whole.steps),
+                           .moves = share(counts.moves, whole.moves),
+                           .answers = share(counts.answers, whole.answers)};
+    const Losses losses = losses_of(epoch[i], shares);
     const float loss = tape_.value(losses.total)[0];
     if (!std::isfinite(loss))
       throw Error(Errc::failed, "step {}, batch {}: the loss is {}, for {} is not finite", report.step, i,
                   loss, culprit(epoch[i]));
-    report.loss += loss / n_batches;
-    report.task_loss += tape_.value(losses.task)[0] / n_batches;
-    if (losses.has_distillation) report.distillation_loss += tape_.value(losses.distillation)[0] / n_batches;
+    report.loss += loss;
+    report.task_loss += tape_.value(losses.task)[0] * shares.targets;
+    if (losses.has_distillation)
+      report.distillation_loss += tape_.value(losses.distillation)[0] * shares.targets;
     if (losses.has_reasoning) {
-      report.step_loss += tape_.value(losses.step)[0] / n_batches;
-      report.trajectory_loss += tape_.value(losses.trajectory)[0] / n_batches;
+      report.step_loss += tape_.value(losses.step)[0] * shares.steps;
+      report.trajectory_loss += tape_.value(losses.trajectory)[0] * shares.moves;
     }
     report.n_tokens += epoch[i].tokens.size();
-    tape_.backward(losses.total, 1.0f / n_batches);
+    tape_.backward(losses.total);
   }
   report.learning_rate = cosine_learning_rate(step_, n_warmup_steps_, n_steps_, options_.learning_rate);
   try {

@@ -1,7 +1,8 @@
 // The training loop: batches to losses to gradients to AdamW steps, with checkpoints from which a run goes on
 // to the same bits. What is trained (plain weights, or weights behind a fake quantiser) is the weight hook's
-// business; what it is trained towards is the loss weights': task, distillation from a teacher, or both.
-// Tested by tests/train/trainer_test.cpp.
+// business; what it is trained towards is the loss weights': task, distillation from a teacher, or both. A
+// step of several batches is the step of one batch that holds them all. Tested by
+// tests/train/trainer_test.cpp.
 #pragma once
 
 #include "train/adamw.h"
@@ -105,9 +106,10 @@ class Trainer {
     bool has_distillation = false, has_reasoning = false;
   };
   struct Terms;
-  Losses losses_of(const Batch& batch);
-  void add_reasoning(const Batch& batch, Var hidden, Var logits, const NetworkOutput& wanted, Losses& losses,
-                     Terms& terms);
+  struct Shares;
+  Losses losses_of(const Batch& batch, const Shares& shares);
+  void add_reasoning(const Batch& batch, Var hidden, Var logits, const NetworkOutput& wanted,
+                     const Shares& shares, Losses& losses, Terms& terms);
   /// What is behind a loss that is not finite: the first weight, or input of a matrix, that isn't.
   std::string culprit(const Batch& batch);
   void count_reasoning(const Batch& batch, const NetworkOutput& output, ReasoningMetrics& metrics);

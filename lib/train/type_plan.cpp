@@ -3,11 +3,21 @@
 #include "base/error.h"
 #include "kernels/kernels.h"
 
+#include <algorithm>
 #include <map>
 #include <string_view>
 #include <utility>
 
 namespace ruvllm::train {
+
+namespace {
+
+bool has_parameter(const Network& network, std::string_view name) {
+  return std::ranges::any_of(network.parameters(),
+                             [&](const auto& parameter) { return parameter->name == name; });
+}
+
+}  // namespace
 
 format::ModelFile describe(const Network& network, const format::Metadata& metadata) {
   format::ModelFile file;
@@ -26,7 +36,7 @@ format::ModelFile describe(const Network& network, const format::Metadata& metad
 }
 
 TypePlan plan_types(const Network& network, const format::Metadata& metadata, const quant::Recipe& recipe) {
-  if (recipe.output_format && recipe.embedding_format && !network.find("output.weight"))
+  if (recipe.output_format && recipe.embedding_format && !has_parameter(network, "output.weight"))
     throw Error(
         Errc::usage,
         "--output-type would have no effect: the model's token embedding makes the logits as well, and "

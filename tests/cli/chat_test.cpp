@@ -10,6 +10,7 @@
 
 #include <chrono>
 #include <string>
+#include <string_view>
 #include <thread>
 
 using ruvllm::Json;
@@ -110,6 +111,27 @@ TEST_CASE("a prompt comes from -p, from a file, or from standard input, and read
   CHECK(run_with_input(chat(*model, {"-n", "12"}), "Once upon a time").out == expected);
   CHECK(run_with_input(chat(*model, {"-n", "12", "-f", "-"}), "Once upon a time").out == expected);
   CHECK(run_with_input(chat(*model, {"-n", "12", "-p", "Once upon a time"}), "ignored").out == expected);
+}
+
+TEST_CASE("a prompt in UTF-16 is read as text, and a file that is none is refused") {
+  using namespace std::string_view_literals;
+  const ruvllm::test::TemporaryFolder folder;
+  std::string wide = "\xFF\xFE";
+  for (const char c : "Once upon a time"sv) wide += {c, '\0'};
+  ruvllm::write_file_atomically(folder / "wide.txt", wide);
+  ruvllm::write_file_atomically(folder / "zero.txt", "Once\0upon"sv);
+  const Words greedy = {"chat", "tiny", "-n", "8", "--temp", "0"};
+  const auto with = [&](const Words& more) {
+    Words words = greedy;
+    words.insert(words.end(), more.begin(), more.end());
+    return words;
+  };
+  const std::string expected = run(with({"-p", "Once upon a time"})).out;
+  CHECK(run(with({"-f", folder / "wide.txt"})).out == expected);
+  CHECK(run_with_input(greedy, wide).out == expected);
+  const auto refused = run(with({"-f", folder / "zero.txt"}));
+  CHECK(refused.exit_code == 5);
+  CHECK(refused.err.find("zero.txt: no text") != std::string::npos);
 }
 
 TEST_CASE("an answer ends at a stop string, which is not part of it, or after as many tokens as asked for") {

@@ -65,7 +65,7 @@ TEST_CASE("bash completes verbs, subcommands, options and their values") {
   };
   CHECK(complete("ruvllm ch", 1) == "chat\n");
   CHECK(complete("ruvllm chat --rep", 2) == "--repeat-penalty --repeat-last\n");
-  CHECK(complete("ruvllm chat --kv-type ''", 3) == "f32 f16\n");
+  CHECK(complete("ruvllm chat --kv-type ''", 3) == "f32 q16\n");
   CHECK(complete("ruvllm inspect tok", 2) == "tokens\n");
   CHECK(complete("ruvllm inspect tensors --ext", 3) == "--extract\n");
 }

@@ -134,6 +134,44 @@ TEST_CASE("tensors: names, statistics, and one taken out, as it is or as f32") {
   CHECK(!std::filesystem::exists(out + "2"));
 }
 
+TEST_CASE("tensors of a safetensors file that lies alone, of types that can be decoded and others") {
+  const ruvllm::test::TemporaryFolder folder;
+  const std::string header = R"({"lora_A.weight":{"dtype":"F32","shape":[2,3],"data_offsets":[0,24]},)"
+                             R"("packed":{"dtype":"F4","shape":[2,4],"data_offsets":[24,28]}})";
+  std::string bytes(8, '\0');
+  const uint64_t n_bytes = header.size();
+  std::memcpy(bytes.data(), &n_bytes, 8);
+  const std::vector<float> values = {1, 2, 3, 4, 5, -6};
+  bytes += header + std::string(reinterpret_cast<const char*>(values.data()), 24) + "\x12\x34\x56\x78";
+  const std::string path = folder / "adapter.safetensors";
+  ruvllm::write_file_atomically(path, bytes);
+
+  const Finished listed = run({"inspect", "tensors", path, "--stats", "--json"});
+  REQUIRE(listed.exit_code == 0);
+  const Json tensors = parse_json(listed.out, "stdout").at("tensors");
+  REQUIRE(tensors.size() == 2);
+  CHECK(tensors[0].at("name") == "lora_A.weight");
+  CHECK(tensors[0].at("shape") == Json::array({2, 3}));
+  CHECK(tensors[0].at("min") == -6.0);
+  CHECK(tensors[1].at("type") == "F4");
+  CHECK(tensors[1].at("bytes") == 4);
+  CHECK(tensors[1].at("min").is_null());
+  CHECK(run({"inspect", "tensors", path, "--stats"}).out.find("lora_A.weight") != std::string::npos);
+
+  const std::string out = folder / "out";
+  const auto extract = [&](const char* name, bool as_f32) {
+    std::vector<std::string> arguments = {"inspect", "tensors", path, "--extract", name, "--out", out};
+    if (as_f32) arguments.insert(arguments.end(), {"--as", "f32"});
+    return run(arguments).exit_code;
+  };
+  CHECK(extract("lora_A.weight", true) == 0);
+  CHECK(floats_in(read_file(out, 100)) == values);
+  CHECK(extract("packed", false) == 0);
+  CHECK(read_file(out, 100) == "\x12\x34\x56\x78");
+  CHECK(extract("packed", true) == 2);
+  CHECK(extract("absent", false) == 3);
+}
+
 TEST_CASE("what to inspect has to be said, and is guessed when it is misspelt") {
   CHECK(run({"inspect"}).exit_code == 2);
   CHECK(run({"inspect", "token"}).err.find("did you mean tokens?") != std::string::npos);

@@ -59,8 +59,7 @@ TEST_CASE("what was written runs, and is near the original") {
       run({"quantize", *model, output, "--type", "Q8_0", "--verify-text", *text, "--json"});
   REQUIRE(finished.exit_code == 0);
   const Json json = parse_json(finished.out, "run");
-  // Of that 3.8e-4 is the attention, in bf16 over heads of 8 values; with f32 keys it is 8.0e-4.
-  CHECK(json["mean_kl"].get<double>() < 1.5e-3);
+  CHECK(json["mean_kl"].get<double>() < 1e-3);  // 8.0e-4
   CHECK(json["perplexity"].get<double>() == doctest::Approx(4.305).epsilon(2e-3));
 }
 

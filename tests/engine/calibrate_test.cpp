@@ -21,7 +21,7 @@ struct Loaded {
   format::ImatrixFile collect(std::string_view text, uint32_t context) {
     CalibrationOptions options;
     options.context = context;
-    return collect_importance(model, *file, *tokenizer, pool, text, options);
+    return calibrate(model, *file, *tokenizer, pool, text, options).whole;
   }
 
   ThreadPool pool;

@@ -4,9 +4,8 @@
 
 #include <doctest/doctest.h>
 
-#include <cmath>
-#include <numbers>
 #include <set>
+#include <string>
 
 using namespace ruvllm;
 
@@ -27,12 +26,6 @@ std::string refusal(const Json& config) {
   return "";
 }
 
-format::HfModel with_scaling(const Json& scaling, const char* model_type = "llama") {
-  Json config = base_config(model_type);
-  config["rope_scaling"] = scaling;
-  return format::read_hf_config(config);
-}
-
 }  // namespace
 
 TEST_CASE("every model type has one row, and its keys are under its architecture") {
@@ -44,12 +37,104 @@ TEST_CASE("every model type has one row, and its keys are under its architecture
     CHECK(model.metadata.string("general.architecture") == family.architecture);
     CHECK(model.metadata.integer(std::string(family.architecture) + ".embedding_length") == 256);
     CHECK(model.n_heads == 4);
-    CHECK(model.n_kv_heads == 4);
   }
   for (const char* expected :
        {"llama", "mistral", "mixtral", "qwen2", "qwen2_moe", "qwen3", "qwen3_moe", "phi", "phi3", "gemma",
         "gemma2", "gemma3_text", "stablelm", "olmo2", "granite", "bert"})
     CHECK(seen.contains(expected));
+}
+
+TEST_CASE("a field that is left out means what the model type's class in the library has") {
+  // From configuration_*.py of transformers 5: a value for each of several types where they differ.
+  const auto keys = [](const char* model_type) {
+    return format::read_hf_config({{"model_type", model_type}}).metadata;
+  };
+  const auto llama = keys("llama"), mistral = keys("mistral"), mixtral = keys("mixtral");
+  CHECK(llama.integer("llama.block_count") == 32);
+  CHECK(llama.integer("llama.context_length") == 2048);
+  CHECK(llama.find("llama.attention.head_count_kv") == nullptr);  // as many as there are heads
+  CHECK(llama.number("llama.attention.layer_norm_rms_epsilon") == 1e-6f);
+  CHECK(llama.find("llama.attention.sliding_window") == nullptr);
+  CHECK(mistral.integer("llama.attention.head_count_kv") == 8);
+  CHECK(mistral.integer("llama.context_length") == 131072);
+  CHECK(mistral.integer("llama.attention.sliding_window") == 4096);
+  CHECK(mixtral.number("llama.rope.freq_base") == 1e6);
+  CHECK(mixtral.number("llama.attention.layer_norm_rms_epsilon") == 1e-5f);
+  CHECK(mixtral.integer("llama.expert_count") == 8);
+  CHECK(mixtral.find("llama.attention.sliding_window") == nullptr);
+  CHECK(keys("granite").number("granite.attention.scale") == 1.0);
+  CHECK(keys("qwen2").integer("qwen2.context_length") == 32768);
+  CHECK(keys("qwen2").find("qwen2.attention.sliding_window") == nullptr);
+  CHECK(keys("qwen2_moe").boolean("qwen2moe.expert_weights_norm") == false);
+  CHECK(keys("qwen3").integer("qwen3.attention.key_length") == 128);
+  CHECK(keys("qwen3_moe").boolean("qwen3moe.expert_weights_norm") == false);
+  CHECK(keys("qwen3_moe").integer("qwen3moe.expert_count") == 128);
+  CHECK(keys("phi").integer("phi2.rope.dimension_count") == 32);  // half of 64
+  CHECK(keys("phi").number("phi2.attention.layer_norm_epsilon") == 1e-5f);
+  CHECK(keys("phi3").integer("phi3.rope.scaling.original_context_length") == 4096);
+  CHECK(keys("gemma").integer("gemma.attention.key_length") == 256);
+  CHECK(keys("gemma2").number("gemma2.attn_logit_softcapping") == 50.0);
+  CHECK(keys("gemma2").number("gemma2.final_logit_softcapping") == 30.0);
+  CHECK(keys("gemma2").number("gemma2.attention.scale") == 0.0625);
+  CHECK(keys("gemma2").integer("gemma2.attention.sliding_window") == 4096);
+  CHECK(keys("gemma3_text").number("gemma3.rope.freq_base") == 1e6);
+  CHECK(keys("gemma3_text").number("gemma3.rope.freq_base_swa") == 1e4);
+  CHECK(keys("gemma3_text").find("gemma3.final_logit_softcapping") == nullptr);
+  CHECK(keys("stablelm").integer("stablelm.rope.dimension_count") == 20);  // a quarter of 80
+  CHECK(keys("olmo2").number("olmo2.attention.layer_norm_rms_epsilon") == 1e-5f);
+  CHECK(keys("bert").number("bert.attention.layer_norm_epsilon") == 1e-12f);
+  const auto is_tied = [](const char* model_type) {
+    return format::read_hf_config({{"model_type", model_type}}).has_tied_output;
+  };
+  CHECK_FALSE(is_tied("llama"));
+  CHECK_FALSE(is_tied("qwen3"));
+  CHECK(is_tied("gemma"));
+  CHECK(is_tied("gemma3_text"));
+}
+
+TEST_CASE("null is None, not what is left out") {
+  Json gemma = base_config("gemma2");
+  gemma["attn_logit_softcapping"] = nullptr;
+  const auto keys = format::read_hf_config(gemma).metadata;
+  CHECK(keys.number("gemma2.attn_logit_softcapping") == 0.0);  // readers of GGUF would assume 50
+  CHECK(keys.number("gemma2.final_logit_softcapping") == 30.0);
+  Json mistral = base_config("mistral");
+  mistral["sliding_window"] = nullptr;
+  mistral["num_key_value_heads"] = nullptr;
+  CHECK(format::read_hf_config(mistral).metadata.find("llama.attention.sliding_window") == nullptr);
+  CHECK(format::read_hf_config(mistral).n_kv_heads == 4);
+}
+
+TEST_CASE("weights say a head's size where the configuration leaves it out") {
+  const auto size = [](const char* model_type, const format::HfShapes& shapes) {
+    return format::read_hf_config(base_config(model_type), shapes)
+        .metadata.integer(std::string(model_type) + ".attention.key_length");
+  };
+  CHECK(size("qwen3", {.query_rows = 256, .head_norm = 64}) == 64);
+  CHECK(size("gemma", {.query_rows = 128}) == 32);
+  CHECK(size("qwen3", {}) == 128);
+}
+
+TEST_CASE("biases that the configuration tells of must be as it says") {
+  const auto with = [](const char* model_type, const char* field, bool stated, bool is_there) {
+    Json config = base_config(model_type);
+    config[field] = stated;
+    try {
+      format::read_hf_config(config, format::HfShapes{.has_query_bias = is_there, .has_ffn_bias = is_there});
+    } catch (const Error& error) {
+      CHECK(std::string(error.what()).find(field) != std::string::npos);
+      return false;
+    }
+    return true;
+  };
+  for (const char* field : {"attention_bias", "mlp_bias"}) {
+    CHECK(with("llama", field, true, true));
+    CHECK_FALSE(with("llama", field, true, false));
+    CHECK_FALSE(with("llama", field, false, true));
+  }
+  CHECK_FALSE(with("qwen2_moe", "qkv_bias", false, true));
+  CHECK_FALSE(with("stablelm", "use_qkv_bias", true, false));
+  CHECK(with("qwen2", "attention_bias", false, true));  // whose class has no such field
 }
 
 TEST_CASE("a published configuration gives the keys of its GGUF file") {
@@ -102,87 +187,6 @@ TEST_CASE("a published configuration gives the keys of its GGUF file") {
   CHECK(granite.number("granite.residual_scale") == 0.22f);
 }
 
-TEST_CASE("scalings of rotary embedding become keys or tensors") {
-  const auto linear = with_scaling({{"type", "linear"}, {"factor", 4.0}}).metadata;
-  CHECK(linear.string("llama.rope.scaling.type") == "linear");
-  CHECK(linear.number("llama.rope.scaling.factor") == 4.0);
-  const auto dynamic = with_scaling({{"rope_type", "dynamic"}, {"factor", 2.0}}).metadata;
-  CHECK(dynamic.string("llama.rope.scaling.type") == "dynamic");
-  CHECK(dynamic.integer("llama.rope.scaling.original_context_length") == 4096);
-  const auto yarn = with_scaling({{"type", "yarn"},
-                                  {"factor", 4.0},
-                                  {"original_max_position_embeddings", 1024},
-                                  {"beta_fast", 16},
-                                  {"attention_factor", 0.1 * std::log(4.0) + 1.0}})
-                        .metadata;
-  CHECK(yarn.string("llama.rope.scaling.type") == "yarn");
-  CHECK(yarn.integer("llama.rope.scaling.original_context_length") == 1024);
-  CHECK(yarn.number("llama.rope.scaling.yarn_beta_fast") == 16);
-  CHECK(yarn.number("llama.rope.scaling.attn_factor") == 1.0);
-  const auto none = with_scaling({{"rope_type", "default"}}).metadata;
-  CHECK(none.find("llama.rope.scaling.type") == nullptr);
-  CHECK(with_scaling(nullptr).tensors.empty());
-}
-
-TEST_CASE("Llama 3's factors keep fast pairs, divide slow ones, and pass smoothly between") {
-  const auto model = with_scaling({{"rope_type", "llama3"},
-                                   {"factor", 8.0},
-                                   {"low_freq_factor", 1.0},
-                                   {"high_freq_factor", 4.0},
-                                   {"original_max_position_embeddings", 512}});
-  REQUIRE(model.tensors.size() == 1);
-  const auto& [name, factors] = model.tensors[0];
-  CHECK(name == "rope_freqs.weight");
-  REQUIRE(factors.size() == 32);
-  CHECK(factors.front() == 1.0f);
-  CHECK(factors.back() == 8.0f);
-  for (size_t pair = 0; pair < 32; ++pair) {
-    const double wave_length = 2 * std::numbers::pi * std::pow(1e6, pair / 32.0);
-    if (pair > 0) CHECK(factors[pair] >= factors[pair - 1]);
-    if (wave_length < 512 / 4.0) CHECK(factors[pair] == 1.0f);
-    if (wave_length > 512) CHECK(factors[pair] == 8.0f);
-    if (wave_length < 128 || wave_length > 512) continue;
-    const double smooth = (512 / wave_length - 1) / 3;  // as published with the model
-    CHECK(factors[pair] == doctest::Approx(1 / ((1 - smooth) / 8 + smooth)).epsilon(1e-6));
-  }
-}
-
-TEST_CASE("LongRoPE's lists become tensors, and its magnitude a key") {
-  Json config = base_config("phi3");
-  config["original_max_position_embeddings"] = 1024;
-  config["sliding_window"] = 2048;
-  config["partial_rotary_factor"] = 0.75;  // 48 of 64
-  config["rope_scaling"] = {{"type", "longrope"}};
-  config["rope_scaling"]["long_factor"] = std::vector<double>(24, 2.0);
-  config["rope_scaling"]["short_factor"] = std::vector<double>(24, 1.0);
-  const auto model = format::read_hf_config(config);
-  CHECK(model.metadata.integer("phi3.rope.dimension_count") == 48);
-  CHECK(model.metadata.integer("phi3.rope.scaling.original_context_length") == 1024);
-  CHECK(model.metadata.integer("phi3.attention.sliding_window") == 2048);
-  CHECK(model.metadata.number("phi3.rope.scaling.attn_factor") ==
-        static_cast<float>(std::sqrt(1 + std::log(4.0) / std::log(1024.0))));
-  REQUIRE(model.tensors.size() == 2);
-  CHECK(model.tensors[0].second == std::vector<float>(24, 2.0f));
-  config["rope_scaling"]["long_factor"] = std::vector<double>(23, 2.0);
-  CHECK(refusal(config).find("long_factor has 23 numbers, expected 24") != std::string::npos);
-}
-
-TEST_CASE("newer configurations keep everything of rotary embedding in rope_parameters") {
-  Json config = base_config("llama");
-  config.erase("rope_theta");
-  config["rope_parameters"] = {{"rope_type", "linear"}, {"factor", 2.0}, {"rope_theta", 5e5}};
-  const auto model = format::read_hf_config(config).metadata;
-  CHECK(model.number("llama.rope.freq_base") == 5e5);
-  CHECK(model.string("llama.rope.scaling.type") == "linear");
-  Json gemma = base_config("gemma3_text");
-  gemma.erase("rope_theta");
-  gemma["rope_parameters"] = {{"full_attention", {{"rope_type", "default"}, {"rope_theta", 1e6}}},
-                              {"sliding_attention", {{"rope_type", "default"}, {"rope_theta", 1e4}}}};
-  const auto keys = format::read_hf_config(gemma).metadata;
-  CHECK(keys.number("gemma3.rope.freq_base") == 1e6);
-  CHECK(keys.number("gemma3.rope.freq_base_swa") == 1e4);
-}
-
 TEST_CASE("what can't be read rightly is refused by name") {
   CHECK(refusal(Json::array()) == "not a JSON object");
   CHECK(refusal(Json::object()) == "model_type is missing");
@@ -204,11 +208,25 @@ TEST_CASE("what can't be read rightly is refused by name") {
   CHECK(with("rope_scaling", 5).find("expected an object") != std::string::npos);
   CHECK(with("rope_scaling", {{"type", "magic"}}).find("\"magic\" is unknown") != std::string::npos);
   CHECK(with("rope_scaling", {{"type", "linear"}}) == "rope_scaling.factor is missing");
+  CHECK(with("layer_types", Json::array({"full_attention", "sliding_attention"})).find("layer_types") !=
+        std::string::npos);
+  // Settings of attention that no row of ours obeys, among them names that are not known at all.
+  for (const char* field :
+       {"use_bidirectional_attention", "attn_temperature_tuning", "no_rope_layers", "attention_chunk_size",
+        "clip_qkv", "rope_interleaved", "rotary_pct", "attention_sink_tokens", "block_window_size"})
+    CHECK(with(field, 4).starts_with(std::string(field) + " is 4, which is not supported"));
+  CHECK(with("is_causal", false).starts_with("is_causal is false"));
+  CHECK(with("is_causal", true) == "");
+  // Those that change nothing.
+  for (const char* field : {"attention_dropout", "attn_pdrop", "_attn_implementation", "use_flash_attn",
+                            "attention_probs_dropout_prob", "output_attentions"})
+    CHECK(with(field, 1) == "");
+  CHECK(with("attention_chunk_size", nullptr) == "");
+  CHECK(with("rope_interleaved", false) == "");
   CHECK(with("partial_rotary_factor", 1.5).find("expected more than 0") != std::string::npos);
   CHECK(with("partial_rotary_factor", 0).find("expected more than 0") != std::string::npos);
   CHECK(with("hidden_act", "gelu") == "hidden_act is \"gelu\", expected silu");
   CHECK(with("quantization_config", {{"quant_method", "gptq"}}).find("quantised") != std::string::npos);
-  CHECK(with("use_sliding_window", true).find("not supported") != std::string::npos);
   CHECK(with("rope_scaling",
              {{"type", "llama3"}, {"factor", 8}, {"low_freq_factor", 4}, {"high_freq_factor", 4}})
             .find("high_freq_factor") != std::string::npos);

@@ -55,6 +55,22 @@ TEST_CASE("tensors come with name, type, shape and bytes, in the order of their 
   CHECK_FALSE(refusal("{}", 0));
 }
 
+TEST_CASE("types of less than a byte take whole bytes together") {
+  const auto one = [](const char* type, int n_values, uint64_t n_bytes) {
+    return refusal(fmt::format(R"({{"a":{{"dtype":"{}","shape":[{}],"data_offsets":[0,{}]}}}})", type,
+                               n_values, n_bytes),
+                   n_bytes);
+  };
+  CHECK_FALSE(one("F4", 6, 3));
+  CHECK_FALSE(one("F6_E2M3", 4, 3));
+  CHECK_FALSE(one("F6_E3M2", 8, 6));
+  for (const char* type : {"F8_E8M0", "F8_E4M3", "F8_E5M2", "F8_E4M3FNUZ", "F8_E5M2FNUZ"})
+    CHECK_FALSE(one(type, 5, 5));
+  CHECK(one("F4", 5, 3).value_or("").find("20 bits of type F4 are no whole bytes") != std::string::npos);
+  CHECK(one("F6_E2M3", 4, 4));
+  CHECK(one("F4", 6, 6));
+}
+
 TEST_CASE("the ranges cover the file exactly") {
   const auto two = [](int a, int b, int c, int d, uint64_t n_data) {
     return refusal(fmt::format(R"({{"a":{{"dtype":"U8","shape":[{}],"data_offsets":[{},{}]}},)"

@@ -24,9 +24,9 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   uint64_t end = 0;
   for (const format::SafetensorsEntry& tensor : image.tensors) {
     FUZZ_CHECK(names.insert(tensor.name).second);
-    uint128 n_bytes = safetensors_type_bytes(tensor.type);
-    for (const uint64_t dimension : tensor.shape) n_bytes = std::min(n_bytes * dimension, uint128{1} << 63);
-    FUZZ_CHECK(n_bytes == tensor.bytes.size());
+    uint128 n_bits = safetensors_type_bits(tensor.type);
+    for (const uint64_t dimension : tensor.shape) n_bits = std::min(n_bits * dimension, uint128{1} << 63);
+    FUZZ_CHECK(n_bits == 8 * uint128{tensor.bytes.size()});
     FUZZ_CHECK(end == 0 || tensor.file_offset == end);
     FUZZ_CHECK(tensor.bytes.data() == file.data() + tensor.file_offset);
     end = tensor.file_offset + tensor.bytes.size();

@@ -43,6 +43,12 @@ TEST_CASE("the type of a file is told by its name") {
       {"qwen2.gguf", ""},
       {"x-Q8_0-v2.gguf", "Q8_0"},
       {"ruvltra-small-0.5b-q4_k_m.gguf", "Q4_K_M"},
+      {"x-Q3_K_P.gguf", "Q3_K_P"},
+      {"x-Q6_K_L.gguf", "Q6_K_L"},
+      {"x-UD-Q8_K_XL.gguf", "UD-Q8_K_XL"},
+      {"x-MXFP4_MOE.gguf", "MXFP4_MOE"},
+      {"x-NVFP4.gguf", "NVFP4"},
+      {"x-Q1_0.gguf", "Q1_0"},
       {"iq.gguf", ""}};
   for (const auto& [name, quant] : rows) CHECK_MESSAGE(quant_of(name) == quant, name);
 }
@@ -63,6 +69,23 @@ TEST_CASE("projectors and importance matrices are no models, unless asked for by
   CHECK(main_file(listing, "a/b") == "m-F16.gguf");
   CHECK(main_file(listing, "a/b:f16") == "m-F16.gguf");
   CHECK(main_file(listing, "a/b/mmproj-F16.gguf") == "mmproj-F16.gguf");
+}
+
+TEST_CASE("what helps a model beside it is not the model, unless nothing else is there") {
+  const Listing listing =
+      listing_of({"m-Q4_K_M.gguf", "m-Q4_K_M-mtp.gguf", "mtp-m-Q8_0.gguf", "mmproj-m-Q4_K_M.gguf"});
+  CHECK(main_file(listing, "a/b:Q4_K_M") == "m-Q4_K_M.gguf");
+  CHECK(main_file(listing, "a/b") == "m-Q4_K_M.gguf");
+  CHECK(main_file(listing, "a/b/m-Q4_K_M-mtp.gguf") == "m-Q4_K_M-mtp.gguf");
+  CHECK_THROWS_WITH_AS(main_file(listing, "a/b:Q8_0"), doctest::Contains("no Q8_0"), Error);
+  CHECK(main_file(listing_of({"MiMo-MTP-Q4_K_M.gguf"}), "a/b:Q4_K_M") == "MiMo-MTP-Q4_K_M.gguf");
+  CHECK(main_file(listing_of({"m-eagle3-Q8_0.gguf", "beagle-Q8_0.gguf"}), "a/b:Q8_0") == "beagle-Q8_0.gguf");
+}
+
+TEST_CASE("MXFP4 is found under its longer name, where there is no plain one") {
+  CHECK(main_file(listing_of({"m-MXFP4_MOE.gguf", "m-Q8_0.gguf"}), "a/b:mxfp4") == "m-MXFP4_MOE.gguf");
+  CHECK(main_file(listing_of({"m-MXFP4_MOE.gguf", "m-MXFP4.gguf"}), "a/b:MXFP4") == "m-MXFP4.gguf");
+  CHECK(main_file(listing_of({"m-Q3_K_P.gguf", "m-Q3_K_M.gguf"}), "a/b:Q3_K_P") == "m-Q3_K_P.gguf");
 }
 
 TEST_CASE("two files of one type are a question that names both") {

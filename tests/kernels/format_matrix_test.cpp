@@ -73,6 +73,29 @@ TEST_CASE("every format decodes the reference blocks to the bit") {
   CHECK(n_files == 62);
 }
 
+TEST_CASE("NVFP4: sixteen values under each of four scales of e4m3") {
+  uint8_t block[36] = {0x38, 0x01, 0x7e, 0x7f};  // 1, 2^-9, 448, nothing
+  for (int s = 0; s < 4; ++s)
+    for (int j = 0; j < 8; ++j) block[4 + 8 * s + j] = static_cast<uint8_t>(j | (15 - j) << 4);
+  float values[64];
+  decode_of(Format::NVFP4)(block, values, 64);
+  constexpr float kLevels[8] = {0.0f, 0.5f, 1.0f, 1.5f, 2.0f, 3.0f, 4.0f, 6.0f};
+  constexpr float kScales[4] = {1.0f, 0x1p-9f, 448.0f, 0.0f};
+  for (int s = 0; s < 4; ++s)
+    for (int j = 0; j < 8; ++j) {
+      CHECK(values[16 * s + j] == kScales[s] * kLevels[j]);
+      CHECK(values[16 * s + 8 + j] == -kScales[s] * kLevels[7 - j]);
+    }
+  // Every scale: 2^-9 times the mantissa, or 2^(exponent - 7) times 1 + mantissa / 8.
+  for (int bits = 0; bits < 0x7f; ++bits) {
+    block[0] = static_cast<uint8_t>(bits);
+    block[4] = 2;  // 1
+    decode_of(Format::NVFP4)(block, values, 64);
+    const int exponent = bits >> 3, mantissa = bits & 7;
+    CHECK(values[0] == (exponent == 0 ? std::ldexp(mantissa, -9) : std::ldexp(8 + mantissa, exponent - 10)));
+  }
+}
+
 TEST_CASE("a weight is scale * quant - min, whatever the block's bytes") {
   Random random(test::test_seed());
   for (const Traits& row : formats()) {

@@ -86,10 +86,10 @@ TEST_CASE("sizes are those of the formats, and heads that don't fit blocks are r
   CHECK(shape.token_bytes() == 3 * 2 * (32 + 32) * 4);
   shape.key_format = KvFormat::q8;
   shape.value_format = KvFormat::q4;
-  CHECK(shape.key_bytes() == 34);
-  CHECK(shape.value_bytes() == 18);
-  shape.key_format = shape.value_format = KvFormat::f16;
-  CHECK(shape.token_bytes() == 3 * 2 * (32 + 32) * 2);
+  CHECK(shape.key_stride() == 34);
+  CHECK(shape.value_stride() == 18);
+  shape.key_format = shape.value_format = KvFormat::q16;
+  CHECK(shape.token_bytes() == 3 * 2 * ((32 + 32) * 2 + 2 * 4));
   shape.key_dimension = shape.value_dimension = 48;
   CHECK_NOTHROW(make_contiguous_cache(shape, 10));
   shape.value_format = KvFormat::q4;

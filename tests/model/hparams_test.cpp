@@ -154,7 +154,107 @@ TEST_CASE("windows follow the pattern of the architecture") {
   CHECK(windows("llama") == std::vector<uint32_t>{5, 5, 5, 5, 5, 5, 5});
   CHECK(windows("gemma2") == std::vector<uint32_t>{5, 0, 5, 0, 5, 0, 5});
   CHECK(windows("gemma3") == std::vector<uint32_t>{5, 5, 5, 5, 5, 0, 5});
+  CHECK(windows("olmo2") == std::vector<uint32_t>{5, 5, 5, 0, 5, 5, 5});
   CHECK(windows("qwen2") == std::vector<uint32_t>{0, 0, 0, 0, 0, 0, 0});
+}
+
+TEST_CASE("a pattern of windows in the file is obeyed, as a number or an answer a layer") {
+  const auto windows = [](std::string_view name, format::MetadataValue pattern) {
+    format::ModelFile file = sound(name);
+    file.metadata.set(std::string(name) + ".attention.sliding_window", uint32_t{5});
+    file.metadata.set(std::string(name) + ".attention.sliding_window_pattern", std::move(pattern));
+    std::vector<uint32_t> found;
+    if (!accepts(file, "attention.sliding_window_pattern")) return found;
+    const HyperParameters h = read_hyper_parameters(file);
+    for (uint32_t layer = 0; layer < h.n_layers; ++layer) found.push_back(h.window_of(layer));
+    return found;
+  };
+  using Windows = std::vector<uint32_t>;
+  const auto array = [](format::ValueType type, std::span<const uint8_t> bytes) {
+    return format::MetadataArray{type, bytes.size(), std::as_bytes(bytes), {}};
+  };
+  for (const char* name : {"llama", "gemma2", "gemma3", "qwen3"}) {
+    CAPTURE(name);
+    CHECK(windows(name, uint32_t{2}) == Windows{5, 0, 5, 0});
+    CHECK(windows(name, uint32_t{3}) == Windows{5, 5, 0, 5});
+    CHECK(windows(name, uint32_t{1}) == Windows{0, 0, 0, 0});
+    CHECK(windows(name, uint32_t{0}) == Windows{5, 5, 5, 5});
+    CHECK(windows(name, array(format::ValueType::boolean, std::vector<uint8_t>{0, 1, 1, 0})) ==
+          Windows{0, 5, 5, 0});
+    CHECK(windows(name, array(format::ValueType::u8, std::vector<uint8_t>{1, 0, 0, 1})) ==
+          Windows{5, 0, 0, 5});
+  }
+  CHECK(windows("gemma3", int32_t{-1}).empty());
+  CHECK(windows("gemma3", std::string_view("2")).empty());
+  CHECK(windows("gemma3", array(format::ValueType::boolean, std::vector<uint8_t>{0, 1, 1})).empty());
+  CHECK(windows("gemma3", array(format::ValueType::u8, std::vector<uint8_t>{0, 1, 1, 2})).empty());
+}
+
+TEST_CASE("Gemma 2's first files, which have no such keys, mean what the architecture does") {
+  const HyperParameters h = read_hyper_parameters(sound("gemma2"));
+  CHECK(h.attention_soft_cap == 50.0f);
+  CHECK(h.final_soft_cap == 30.0f);
+  CHECK(h.window_of(0) == 4096);
+  CHECK(h.window_of(1) == 0);
+  CHECK(read_hyper_parameters(sound("gemma3")).final_soft_cap == 0.0f);
+}
+
+TEST_CASE("scaling of rotation is what llama.cpp's loader makes of the keys") {
+  using enum tensor::RopeScaling;
+  using Keys = std::vector<std::pair<const char*, format::MetadataValue>>;
+  const auto read = [](const Keys& keys) {
+    format::ModelFile file = sound("llama");
+    for (const auto& [key, value] : keys) file.metadata.set(std::string("llama.rope.") + key, value);
+    return read_hyper_parameters(file);
+  };
+  CHECK(read({}).rope_scaling == none);
+  const HyperParameters untyped = read({{"scaling.factor", 4.0f}});
+  CHECK(untyped.rope_scaling == linear);
+  CHECK(untyped.rope_factor == 4.0f);
+  const HyperParameters old = read({{"scale_linear", 4.0f}});
+  CHECK(old.rope_scaling == linear);
+  CHECK(old.rope_factor == 4.0f);
+  CHECK(read({{"scaling.factor", 2.0f}, {"scale_linear", 4.0f}}).rope_factor == 2.0f);
+  CHECK(read({{"scaling.factor", 0.0f}}).rope_scaling == none);
+  CHECK(read({{"scaling.factor", 0.0f}}).rope_factor == 1.0f);
+  CHECK(read({{"scaling.type", std::string_view("none")}, {"scaling.factor", 4.0f}}).rope_scaling == none);
+  const HyperParameters yarned = read({{"scaling.type", std::string_view("yarn")}, {"scaling.factor", 4.0f}});
+  CHECK(yarned.rope_scaling == yarn);
+  CHECK(yarned.yarn_mix == 1.0f);
+  const HyperParameters mixed = read({{"scaling.factor", 4.0f}, {"scaling.yarn_ext_factor", 0.5f}});
+  CHECK(mixed.rope_scaling == yarn);
+  CHECK(mixed.yarn_mix == 0.5f);
+  CHECK(read({{"scaling.factor", 4.0f}}).yarn_mix == 0.0f);
+  CHECK_THROWS_AS(read({{"scaling.factor", 1e-9f}}), Error);
+  CHECK_THROWS_AS(read({{"scaling.type", std::string_view("longrope")}, {"scaling.yarn_ext_factor", 1.0f}}),
+                  Error);
+}
+
+TEST_CASE("keys of attention and rotation that nothing here reads are refused, unless they say none") {
+  const auto with = [](const char* name, format::MetadataValue value) {
+    format::ModelFile file = sound("llama");
+    file.metadata.set(std::string("llama.") + name, std::move(value));
+    return accepts(file, name);
+  };
+  CHECK_FALSE(with("attention.clamp_kqv", 8.0f));
+  CHECK(with("attention.clamp_kqv", 0.0f));
+  CHECK_FALSE(with("attention.temperature_scale", 0.1f));
+  CHECK_FALSE(with("rope.dimension_sections", format::MetadataArray{}));
+  CHECK_FALSE(with("rope.scaling.yarn_attn_factor", 0.5f));
+  CHECK(with("rope.scaling.yarn_attn_factor", 1.0f));
+  CHECK(with("rope.scaling.finetuned", true));
+  CHECK(with("tensor_data_layout", std::string_view("Meta AI original pth")));
+}
+
+TEST_CASE("attention in both directions is a key; windows with it are refused") {
+  format::ModelFile file = sound("llama");
+  CHECK(read_hyper_parameters(file).causal);
+  file.metadata.set("llama.attention.causal", false);
+  CHECK_FALSE(read_hyper_parameters(file).causal);
+  CHECK(read_hyper_parameters(file).pooling() == Pooling::mean);
+  file.metadata.set("llama.attention.sliding_window", uint32_t{5});
+  CHECK_FALSE(accepts(file, "llama.attention.causal"));
+  CHECK_FALSE(read_hyper_parameters(sound("bert")).causal);
 }
 
 }  // namespace ruvllm::model

@@ -47,7 +47,9 @@ struct Memory {
       importance.set("blk.0." + std::string(name) + ".weight", weights);
   }
 
-  Folding fold(ThreadPool& pool) const { return choose_folding(model, choices, importance, pool, {}); }
+  Folding fold(ThreadPool& pool) const {
+    return choose_folding(model, choices, {importance, importance, {}}, pool, {});
+  }
   std::span<const float> scales(const Folding& folding, const std::string& name) const {
     return folding.of_tensor(static_cast<size_t>(model.find("blk.0." + name) - model.tensors.data()));
   }

@@ -2,6 +2,7 @@
 
 #include <doctest/doctest.h>
 
+#include "base/error.h"
 #include "base/random.h"
 #include "test_support.h"
 
@@ -51,7 +52,7 @@ TEST_CASE("the error that matters falls well below plain rounding's, for every f
   std::vector<float> values(n * n_rows);
   for (float& value : values) value = static_cast<float>(random.normal());
   ThreadPool pool(2);
-  const GptqSolver solver(hessian, pool);
+  const GptqSolver solver(hessian, 8, pool);
   size_t n_formats = 0;
   const kernels::Traits* formats = kernels::all_formats(&n_formats);
   for (size_t f = 0; f < n_formats; ++f) {
@@ -64,8 +65,35 @@ TEST_CASE("the error that matters falls well below plain rounding's, for every f
     solver.quantise_rows(format, tensor::default_grid(format), values, kernels::Search::fast, solved);
     CHECK(cost_of_rows(hessian, format, values, solved) < 0.7 * cost_of_rows(hessian, format, values, plain));
   }
-  CHECK_FALSE(GptqSolver::supports(Format::IQ2_XS));
-  CHECK_FALSE(GptqSolver::supports(Format::F16));
+  for (const Format format : {Format::IQ4_XS, Format::IQ3_S, Format::IQ3_XXS, Format::IQ2_XS, Format::IQ1_M})
+    CHECK(GptqSolver::supports(format));
+  for (const Format format : {Format::F16, Format::TQ1_0, Format::Q8_K})
+    CHECK_FALSE(GptqSolver::supports(format));
+}
+
+TEST_CASE("inputs have no unit: those of a thousandth of a millionth give the same bytes") {
+  Random random(test::test_seed());
+  constexpr size_t n = 256;
+  const Hessian hessian = make_hessian(n, random);
+  std::vector<float> values(n);
+  for (float& value : values) value = static_cast<float>(random.normal());
+  ThreadPool pool(1);
+  for (const Format format : {Format::Q4_K, Format::IQ3_S, Format::IQ4_XS}) {
+    std::vector<std::byte> expected(tensor::row_bytes(format, n)), found(expected.size());
+    GptqSolver(hessian, 8, pool).quantise_rows(format, {}, values, kernels::Search::fast, expected);
+    for (const float unit : {0x1p-90f, 0x1p60f}) {
+      Hessian other = hessian;
+      for (float& sum : other.sums) sum *= unit;
+      GptqSolver(other, 8, pool).quantise_rows(format, {}, values, kernels::Search::fast, found);
+      CHECK(found == expected);
+    }
+  }
+}
+
+TEST_CASE("a sum of inputs that is no number is refused") {
+  Hessian hessian{2, {1.0f, 0.0f, 0.0f, std::nanf("")}};
+  ThreadPool pool(1);
+  CHECK_THROWS_AS(GptqSolver(hessian, 1, pool), Error);
 }
 
 TEST_CASE("a row is rounded the same whoever its neighbours are, for every number of threads and any width") {
@@ -78,8 +106,8 @@ TEST_CASE("a row is rounded the same whoever its neighbours are, for every numbe
     const size_t row_bytes = tensor::row_bytes(Format::Q4_0, n);
     std::vector<std::byte> together(row_bytes * 5), alone(row_bytes);
     ThreadPool two(2), one(1);
-    GptqSolver(hessian, two).quantise_rows(Format::Q4_0, {}, values, kernels::Search::fast, together);
-    const GptqSolver solver(hessian, one);
+    GptqSolver(hessian, 1, two).quantise_rows(Format::Q4_0, {}, values, kernels::Search::fast, together);
+    const GptqSolver solver(hessian, 1, one);
     for (size_t row = 0; row < 5; ++row) {
       solver.quantise_rows(Format::Q4_0, {}, std::span(values).subspan(row * n, n), kernels::Search::fast,
                            alone);
@@ -97,7 +125,7 @@ TEST_CASE("inputs that are uncorrelated leave nothing to make up for: plain roun
   for (float& value : values) value = static_cast<float>(random.normal());
   std::vector<std::byte> blocks(tensor::row_bytes(Format::Q4_0, n)), plain(blocks.size());
   ThreadPool pool(1);
-  GptqSolver(hessian, pool).quantise_rows(Format::Q4_0, {}, values, kernels::Search::fast, blocks);
+  GptqSolver(hessian, 1, pool).quantise_rows(Format::Q4_0, {}, values, kernels::Search::fast, blocks);
   const std::vector<float> ones(n, 1.01f);
   kernels::active().encode[static_cast<uint32_t>(Format::Q4_0)](values.data(), ones.data(), n, plain.data(),
                                                                 kernels::Search::fast);
@@ -112,7 +140,7 @@ TEST_CASE("columns that were never seen do no harm") {
   std::vector<float> values(n, 0.5f), decoded(n);
   std::vector<std::byte> blocks(tensor::row_bytes(Format::Q8_0, n));
   ThreadPool pool(1);
-  GptqSolver(nothing, pool).quantise_rows(Format::Q8_0, {}, values, kernels::Search::fast, blocks);
+  GptqSolver(nothing, 1, pool).quantise_rows(Format::Q8_0, {}, values, kernels::Search::fast, blocks);
   kernels::active()[Format::Q8_0].decode(blocks.data(), decoded.data(), n);
   for (const float value : decoded) CHECK(value == doctest::Approx(0.5).epsilon(0.01));
 }

@@ -16,7 +16,9 @@ namespace ruvllm::quant {
 namespace {
 
 /// A model with matrices of all kinds of widths, an expert tensor, norms and an odd row.
-void write_source(const std::filesystem::path& path, Random& random, float spoilt = 0.0f) {
+/// `spoilt`: a value of tensor number spoilt_tensor (of number 2, at row 3, column 5), unless it is 0.
+void write_source(const std::filesystem::path& path, Random& random, float spoilt = 0.0f,
+                  size_t spoilt_tensor = 2) {
   format::Metadata metadata;
   metadata.set("general.architecture", std::string_view("llama"));
   metadata.set("llama.block_count", uint32_t{2});
@@ -37,7 +39,7 @@ void write_source(const std::filesystem::path& path, Random& random, float spoil
                               (tensors[i].dimensions.size() > 1 ? tensors[i].dimensions[1] : 1) *
                               (tensors[i].dimensions.size() > 2 ? tensors[i].dimensions[2] : 1));
     for (float& value : values) value = static_cast<float>(random.normal());
-    if (spoilt != 0.0f && i == 2) values[512 * 3 + 5] = spoilt;
+    if (spoilt != 0.0f && i == spoilt_tensor) values[i == 2 ? 512 * 3 + 5 : 5] = spoilt;
     if (tensors[i].format == Format::F16) {
       std::vector<std::byte> halves(values.size() * 2);
       kernels::active().encode[1](values.data(), nullptr, values.size(), halves.data(), Search::fast);
@@ -94,6 +96,52 @@ Errc code_of(auto&& function, std::string* message = nullptr) {
 }
 
 }  // namespace
+
+TEST_CASE("what a type cannot hold is refused with the tensor, the place and a type that can") {
+  const test::TemporaryFolder folder;
+  Random random(test::test_seed());
+  struct Case {
+    float value;
+    const char* type;
+    bool is_held;
+  };
+  for (const Case& one : {Case{7e4f, "F16", false}, Case{7e4f, "BF16", true}, Case{1e6f, "Q4_0", false},
+                          Case{1e10f, "IQ4_XS", false}, Case{1e10f, "IQ3_S", false},
+                          Case{1e10f, "PIQ3", false}, Case{1e10f, "F32", true}}) {
+    CAPTURE(std::string(one.type));
+    CAPTURE(one.value);
+    write_source(folder / "in.gguf", random, one.value);
+    Job job;
+    job.type = one.type;
+    std::string message;
+    const Errc code = code_of(
+        [&] {
+          run(folder / "in.gguf", folder / "out.gguf", job);
+          throw Error(Errc::usage, "written");
+        },
+        &message);
+    CAPTURE(message);
+    CHECK(code == (one.is_held ? Errc::usage : Errc::corrupt_file));
+    if (!one.is_held) {
+      CHECK(message.find("blk.0.attn_q.weight has") != std::string::npos);
+      CHECK(message.find("row 3, column") != std::string::npos);
+      CHECK(message.find("F32") != std::string::npos);
+      CHECK_FALSE(std::filesystem::exists(folder / "out.gguf"));
+    }
+  }
+}
+
+TEST_CASE("a NaN in a tensor that is copied is refused as one in a tensor that is encoded") {
+  const test::TemporaryFolder folder;
+  Random random(test::test_seed());
+  for (const float value : {std::nanf(""), std::numeric_limits<float>::infinity()}) {
+    write_source(folder / "in.gguf", random, value, 1);
+    std::string message;
+    CHECK(code_of([&] { run(folder / "in.gguf", folder / "out.gguf", {}); }, &message) == Errc::corrupt_file);
+    CHECK(message.find("output_norm.weight") != std::string::npos);
+    CHECK_FALSE(std::filesystem::exists(folder / "out.gguf"));
+  }
+}
 
 TEST_CASE(
     "the file is the same for every number of threads and every size of buffer, and as large as planned") {

@@ -122,6 +122,60 @@ TEST_CASE("rules come before mixes, the first that matches counts, and --pure le
   CHECK(formats.at("output.weight") == Format::Q2_K);
 }
 
+TEST_CASE("a pattern for a layer is for its matrices; what steers has to be named whole") {
+  Recipe recipe;
+  recipe.mix = &find_mix("F16");
+  recipe.rules.push_back(parse_tensor_rule("blk\\.0\\.ffn_gate_inp\\.weight=BF16"));
+  recipe.rules.push_back(parse_tensor_rule("blk.1.attn_norm.weight=F16"));
+  recipe.rules.push_back(parse_tensor_rule("blk\\.[01]\\.=Q8_0"));
+  const auto formats = choose(make_model(2, 512, 8, 8, false), recipe);
+  CHECK(formats.at("blk.0.attn_q.weight") == Format::Q8_0);
+  CHECK(formats.at("blk.1.ffn_up.weight") == Format::Q8_0);
+  CHECK(formats.at("blk.0.attn_norm.weight") == Format::F32);
+  CHECK(formats.at("blk.1.attn_norm.weight") == Format::F16);
+  CHECK(formats.at("blk.0.ffn_gate_inp.weight") == Format::BF16);
+  CHECK(formats.at("blk.1.ffn_gate_inp.weight") == Format::F32);
+}
+
+TEST_CASE("a rule that is for no tensor is refused by name") {
+  const format::ModelFile model = make_model(2, 512, 8, 8, false);
+  for (const char* rule : {"atn_q=Q8_0", "norm=Q8_0", "blk\\.7\\.=Q8_0"}) {
+    Recipe recipe;
+    recipe.mix = &find_mix("F16");
+    recipe.rules.push_back(parse_tensor_rule(rule));
+    std::string message;
+    try {
+      choose_formats(model, recipe);
+    } catch (const Error& error) {
+      CHECK(error.code() == Errc::usage);
+      message = error.what();
+    }
+    CHECK(message.find(recipe.rules[0].pattern.text()) != std::string::npos);
+  }
+}
+
+TEST_CASE("MXFP4_MOE is for experts, and Q8_0 elsewhere") {
+  format::ModelFile model = make_model(2, 512, 8, 8, false);
+  for (const char* name :
+       {"blk.0.ffn_up_exps.weight", "blk.0.ffn_down.3.weight", "blk.0.ffn_up_shexp.weight"}) {
+    format::Tensor tensor;
+    tensor.name = name;
+    tensor.format = Format::F16;
+    tensor.dimensions = {512, 512, 4};
+    model.tensors.push_back(std::move(tensor));
+  }
+  model.index_tensors();
+  Recipe recipe;
+  recipe.mix = &find_mix("mxfp4_moe");
+  CHECK(recipe.mix->file_type == 38);
+  const auto formats = choose(model, recipe);
+  CHECK(formats.at("blk.0.ffn_up_exps.weight") == Format::MXFP4);
+  CHECK(formats.at("blk.0.ffn_down.3.weight") == Format::MXFP4);
+  for (const char* name : {"blk.0.ffn_up_shexp.weight", "blk.0.ffn_up.weight", "blk.1.attn_q.weight",
+                           "token_embd.weight", "output.weight"})
+    CHECK(formats.at(name) == Format::Q8_0);
+}
+
 TEST_CASE("importance, and few KV heads, change what low-bit mixes choose") {
   Recipe recipe;
   recipe.mix = &find_mix("IQ3_XXS");

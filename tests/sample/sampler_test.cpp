@@ -104,24 +104,34 @@ TEST_CASE("filters keep exactly the tokens they should, and their proportions (c
   }
 }
 
-TEST_CASE("greedy takes the largest logit and the lowest id on ties, NaN never") {
-  const float nan = std::numeric_limits<float>::quiet_NaN(), inf = std::numeric_limits<float>::infinity();
+TEST_CASE("greedy takes the largest logit and the lowest id on ties") {
+  const float inf = std::numeric_limits<float>::infinity();
   const auto greedy = [](std::vector<float> logits) {
     Sampler sampler(plain(0), static_cast<int32_t>(logits.size()));
     return sampler.sample(logits);
   };
   CHECK(greedy({1, 3, 3, 2}) == 1);
-  CHECK(greedy({nan, 1, nan, 2, nan}) == 3);
   CHECK(greedy({-inf, -inf, -5}) == 2);
-  CHECK(greedy({nan, nan}) == 0);
-  CHECK(greedy({-inf, -inf}) == 0);
+}
+
+TEST_CASE("a logit that is no number is refused at every temperature, wherever it stands") {
+  const float nan = std::numeric_limits<float>::quiet_NaN(), inf = std::numeric_limits<float>::infinity();
+  for (const float temperature : {0.0f, 1.0f}) {
+    const auto refuses = [&](std::vector<float> logits, const std::string& message) {
+      Sampler sampler(plain(temperature), static_cast<int32_t>(logits.size()));
+      CHECK_THROWS_WITH_AS(sampler.sample(logits), message.c_str(), Error);
+    };
+    refuses({1, nan, 2}, "the logit of token 1 is NaN");
+    refuses({nan, nan}, "the logit of token 0 is NaN");
+    refuses({-inf, 0, inf}, "the logit of token 2 is an infinity");
+    refuses({-inf, -inf}, "the largest logit is an infinity");
+  }
 }
 
 TEST_CASE("hostile logits never crash a draw, and impossible tokens are never drawn") {
-  const float nan = std::numeric_limits<float>::quiet_NaN(), inf = std::numeric_limits<float>::infinity();
-  const std::vector<std::vector<float>> hostile = {{nan, nan, nan},    {-inf, -inf, -inf}, {inf, 0, nan},
-                                                   {inf, inf, inf},    {3e38f, -3e38f, 0}, {nan, 0, -inf},
-                                                   {1e-45f, 0, 1e-45f}};
+  const float inf = std::numeric_limits<float>::infinity();
+  const std::vector<std::vector<float>> hostile = {
+      {3e38f, -3e38f, 0}, {-3e38f, 0, -inf}, {-inf, -3e38f, -inf}, {1e-45f, 0, 1e-45f}};
   for (const auto& logits : hostile)
     for (const float temperature : {1e-6f, 1.0f, 1e6f})
       for (const float top_p : {1e-6f, 0.5f, 1.0f}) {
@@ -136,9 +146,22 @@ TEST_CASE("hostile logits never crash a draw, and impossible tokens are never dr
         CHECK(token >= 0);
         CHECK(token < 3);
       }
-  const std::vector<int> counts = draw_often(plain(1), {nan, 0, -inf, 0}, 1000);
+  const std::vector<int> counts = draw_often(plain(1), {-inf, 0, -inf, 0}, 1000);
   CHECK(counts[0] == 0);
   CHECK(counts[2] == 0);
+}
+
+TEST_CASE("forbidden tokens are never chosen, however likely") {
+  const std::vector<int32_t> forbidden = {1, 4};
+  for (const float temperature : {0.0f, 1.0f}) {
+    Sampler sampler(plain(temperature), 5, forbidden);
+    for (int i = 0; i < 100; ++i) {
+      std::vector<float> logits = {1, 50, 2, 1, 60};
+      const int32_t token = sampler.sample(logits);
+      CHECK((token != 1 && token != 4));
+      if (temperature == 0) CHECK(token == 2);
+    }
+  }
 }
 
 TEST_CASE("the repetition penalty sees each of the last tokens once") {

@@ -4,8 +4,12 @@
 #include "base/file.h"
 #include "reference.h"
 #include "test_support.h"
+#include "text/tokenizer_json.h"
 
 #include <doctest/doctest.h>
+
+#include <filesystem>
+#include <map>
 
 using namespace ruvllm;
 using namespace ruvllm::text;
@@ -149,4 +153,85 @@ TEST_CASE("a token half of the template and half of a user is text") {
   const ByteRange behind[] = {{text.size(), text.size() + 3}};
   CHECK(tokenizer->encode(text + "abc",
                           {.add_special = false, .parse_special = true, .literal = behind})[0] == whole[0]);
+}
+
+namespace {
+
+// What a folder's template makes of nothing; `files` by their paths in it.
+std::string render_folder(const std::map<std::string, std::string>& files, bool tools = false,
+                          std::string_view name = {}) {
+  const test::TemporaryFolder folder;
+  std::filesystem::create_directories(folder / "additional_chat_templates");
+  for (const auto& [path, content] : files) write_file_atomically(folder / path, content);
+  format::ModelFile model;
+  model.source = folder.path().string();
+  const Json vocabulary = {{"model", {{"type", "BPE"}, {"vocab", {{"a", 0}}}, {"merges", Json::array()}}}};
+  TokenizerConfig config;
+  config.config = {{"pad_token", "<pad>"}, {"additional_special_tokens", {"<x>", "<y>"}}};
+  const auto tokenizer = parse_tokenizer_json(vocabulary.dump(), config);
+  const auto found = load_chat_template(model, *tokenizer, name);
+  if (!found) return "no template";
+  ChatRequest request;
+  if (tools) request.tools = OrderedJson::array();
+  return found->render(request).text;
+}
+
+}  // namespace
+
+TEST_CASE("templates are found in all files of a folder that may hold them, the newer winning") {
+  const std::string config = "tokenizer_config.json", more = "additional_chat_templates/";
+  CHECK(render_folder({}) == "no template");
+  CHECK(render_folder({{config, R"({"chat_template": "C"})"}}) == "C");
+  CHECK(render_folder({{config, R"({"chat_template": "C"})"},
+                       {"chat_template.json", R"({"chat_template": "J"})"}}) == "C");
+  CHECK(render_folder({{"chat_template.json", R"({"chat_template": "J"})"}}) == "J");
+  CHECK(render_folder({{config, R"({"chat_template": "C"})"}, {"chat_template.jinja", "F"}}) == "F");
+  const std::map<std::string, std::string> two = {{"chat_template.jinja", "F"},
+                                                  {more + "tool_use.jinja", "T"}};
+  CHECK(render_folder(two) == "F");
+  CHECK(render_folder(two, true) == "T");
+  CHECK(render_folder(two, false, "tool_use") == "T");
+  CHECK_THROWS_WITH_AS(render_folder(two, false, "rag"), doctest::Contains("it has default, tool_use"),
+                       Error);
+}
+
+TEST_CASE("of a list of templates the default is taken, and there has to be one") {
+  const auto listed = [](const char* names) {
+    Json list = Json::array();
+    for (const char name : std::string_view(names))
+      list.push_back({{"name", name == 'd'   ? "default"
+                               : name == 't' ? "tool_use"
+                                             : "rag"},
+                      {"template", std::string(1, name)}});
+    return std::map<std::string, std::string>{
+        {"tokenizer_config.json", Json{{"chat_template", list}}.dump()}};
+  };
+  CHECK(render_folder(listed("rdt")) == "d");
+  CHECK(render_folder(listed("rdt"), true) == "t");
+  CHECK(render_folder(listed("rd"), true) == "d");
+  CHECK(render_folder(listed("rd"), false, "rag") == "r");
+  CHECK_THROWS_WITH_AS(render_folder(listed("rt")), doctest::Contains("no chat template \"default\""), Error);
+}
+
+TEST_CASE("a GGUF file may bring templates by names") {
+  format::ModelFile model;
+  model.metadata.set("tokenizer.chat_template", std::string_view("D"));
+  model.metadata.set("tokenizer.chat_template.rag", std::string_view("R"));
+  model.metadata.set("tokenizer.chat_template.tool_use", std::string_view("T"));
+  model.metadata.set("tokenizer.ggml.model", std::string_view("none"));
+  const auto tokenizer = make_tokenizer(model);
+  const auto render = [&](std::string_view name, bool tools) {
+    ChatRequest request;
+    if (tools) request.tools = OrderedJson::array();
+    return load_chat_template(model, *tokenizer, name)->render(request).text;
+  };
+  CHECK(render("", false) == "D");
+  CHECK(render("", true) == "T");
+  CHECK(render("rag", true) == "R");
+}
+
+TEST_CASE("a template sees special tokens beside BOS and EOS, and what it isn't lent is undefined") {
+  CHECK(render_folder({{"chat_template.jinja",
+                        "{{ pad_token }}{{ additional_special_tokens[1] }}{{ unk_token is defined }}"}}) ==
+        "<pad><y>False");
 }

@@ -28,12 +28,15 @@ class PieceTokenizer final : public text::Tokenizer {
   std::optional<text::TokenId> bos() const override { return std::nullopt; }
   std::optional<text::TokenId> eos() const override { return std::nullopt; }
   std::span<const text::TokenId> end_tokens() const override { return {}; }
+  std::span<const text::TokenId> suppressed_tokens() const override { return {}; }
+  const text::SpecialTexts& special_texts() const override { return special_texts_; }
   bool adds_bos() const override { return false; }
   std::string_view warning() const override { return {}; }
 
  private:
   std::vector<std::string> pieces_;
   bool strips_;
+  text::SpecialTexts special_texts_;
 };
 
 std::string stream(const std::vector<std::string>& pieces, bool& always_valid) {

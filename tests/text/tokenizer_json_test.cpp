@@ -265,3 +265,71 @@ TEST_CASE(
   }
   CHECK(n_refused > 100);
 }
+
+namespace {
+
+// Words of letters with ▁ in front, as a SentencePiece model has them, and a token added for chat.
+Json with_normalised_token(bool normalised, bool special) {
+  const std::string sign(text::kSpaceSign);
+  return {
+      {"added_tokens", {{{"id", 4}, {"content", "<s>"}, {"normalized", normalised}, {"special", special}}}},
+      {"normalizer",
+       {{"type", "Sequence"},
+        {"normalizers",
+         {{{"type", "Prepend"}, {"prepend", sign}},
+          {{"type", "Replace"}, {"pattern", {{"String", " "}}}, {"content", sign}}}}}},
+      {"model",
+       {{"type", "BPE"},
+        {"vocab", {{sign, 0}, {"u", 1}, {sign + "u", 2}, {"<", 3}, {"<s>", 4}, {"s", 5}, {">", 6}}},
+        {"merges", {sign + " u"}}}}};
+}
+
+}  // namespace
+
+TEST_CASE(
+    "an added token that is normalised is sought in normalised text, with its own spelling normalised") {
+  const Json plain = with_normalised_token(false, false), normalised = with_normalised_token(true, false);
+  CHECK(parse(plain)->encode("<s> u", {}) == Ids{4, 0, 2});  // a fragment of its own, with a sign in front
+  CHECK(parse(normalised)->encode("<s> u", {}) == Ids{4, 2});
+  CHECK(parse(normalised)->encode("u <s> u", {}) == Ids{2, 4, 2});
+  CHECK(parse(plain)->encode("u<s>u", {}) == Ids{2, 4, 2});
+  CHECK(parse(normalised)->encode("u<s>u", {}) == Ids{2, 3, 5, 6, 1});  // no ▁ before it: not the token
+}
+
+TEST_CASE("a normalised token of the template is found, and one of the user is text") {
+  const auto tokenizer = parse(with_normalised_token(true, true));
+  const std::string text = "<s> u <s> u <s> u";  // the user wrote the second
+  const std::vector<text::ByteRange> user = {{4, 11}};
+  CHECK(tokenizer->encode(text, {.add_special = false, .parse_special = true}) == Ids{4, 2, 4, 2, 4, 2});
+  CHECK(tokenizer->encode(text, {.add_special = false, .parse_special = true, .literal = user}) ==
+        Ids{4, 2, 0, 3, 5, 6, 2, 4, 2});
+  CHECK(tokenizer->encode("<s>", {.add_special = false}) == Ids{0, 3, 5, 6});
+}
+
+TEST_CASE("templates see every special token that the configuration names") {
+  const Json document = {{"model", {{"type", "BPE"}, {"vocab", {{"a", 0}}}, {"merges", Json::array()}}}};
+  const auto tokenizer = parse(document, {{"pad_token", "<pad>"},
+                                          {"unk_token", {{"content", "<unk>"}}},
+                                          {"sep_token", nullptr},
+                                          {"additional_special_tokens", {"<x>", {{"content", "<y>"}}}},
+                                          {"extra_special_tokens", {{"image_token", "<image>"}}}});
+  const text::SpecialTexts& texts = tokenizer->special_texts();
+  CHECK(texts.named == std::vector<std::pair<std::string, std::string>>{
+                           {"unk_token", "<unk>"}, {"pad_token", "<pad>"}, {"image_token", "<image>"}});
+  CHECK(texts.additional == std::vector<std::string>{"<x>", "<y>"});
+}
+
+TEST_CASE("an added token may lack its row in the embedding, the model's own tokens may not") {
+  const Json document = {
+      {"added_tokens", {{{"id", 2}, {"content", "<image>"}, {"special", true}}}},
+      {"model", {{"type", "BPE"}, {"vocab", {{"a", 0}, {"b", 1}}}, {"merges", Json::array()}}}};
+  const auto with_rows = [&](text::TokenId n_rows) {
+    text::TokenizerConfig beside;
+    beside.n_rows = n_rows;
+    return text::parse_tokenizer_json(document.dump(), beside);
+  };
+  CHECK(with_rows(3)->n_tokens() == 3);
+  CHECK(with_rows(2)->n_tokens() == 3);
+  CHECK_THROWS_WITH_AS((void)with_rows(1), doctest::Contains("has 2 tokens, but the embedding has 1 rows"),
+                       Error);
+}

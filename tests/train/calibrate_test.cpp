@@ -45,8 +45,7 @@ TEST_CASE("training sees the importance that inference sees") {
     const auto model = model::Model::load(file, pool);
     engine::CalibrationOptions options;
     options.context = 64;
-    const format::ImatrixFile theirs =
-        engine::collect_importance(model, *file, *tokenizer, pool, text, options);
+    const format::ImatrixFile theirs = engine::calibrate(model, *file, *tokenizer, pool, text, options).whole;
     CHECK(ours.importance.n_tensors() == theirs.entries.size() + 1);  // and the head, tied to the embedding
     for (const auto& [name, entry] : theirs.entries) {
       CAPTURE(name);

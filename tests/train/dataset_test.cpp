@@ -2,8 +2,9 @@
 #include "base/file.h"
 #include "format/model_file.h"
 #include "test_support.h"
-#include "train/chat_pieces.h"
+#include "text/prompt_tokens.h"
 #include "train/fresh_model.h"
+#include "train/row_documents.h"
 
 #include <doctest/doctest.h>
 
@@ -22,20 +23,24 @@ struct Corpus {
   test::TemporaryFolder folder;
   std::vector<std::filesystem::path> files;
   std::shared_ptr<const text::Tokenizer> tokenizer;
-  std::optional<text::ChatTemplate> chat_template;
+  std::shared_ptr<const text::ChatTemplate> chat_template;
+  mutable DataNotes notes;
 
-  explicit Corpus(std::string_view lines) : files{folder / "data.jsonl"} {
+  explicit Corpus(std::string_view lines, const char* name = "data.jsonl") : files{folder / name} {
     write_file_atomically(files[0], std::string(lines));
     ModelShape shape = read_model_shape(Json{{"vocab_size", 270}}, "shape");
-    add_trained_tokenizer(shape, read_plain_text(files));
+    add_trained_tokenizer(shape, "Hi there. Be kind. Hello, hello. See you. Bye.");
     format::ModelFile file;
     file.metadata = shape.metadata;
     tokenizer = text::make_tokenizer(file);
-    chat_template = text::load_chat_template(file, *tokenizer);
+    chat_template = std::make_shared<const text::ChatTemplate>(*text::load_chat_template(file, *tokenizer));
+  }
+  void speak(std::string_view source) {
+    chat_template =
+        std::make_shared<const text::ChatTemplate>(source, "test", text::tokenizer_variables(*tokenizer));
   }
   std::vector<Document> read() const {
-    return read_documents(files, *tokenizer,
-                          [&](const OrderedJson& messages) { return chat_pieces(*chat_template, messages); });
+    return read_documents(files, *tokenizer, ChatReader(chat_template), false, notes);
   }
   // The tokens that are learned, as text.
   std::string learned(const Document& document) const {
@@ -67,9 +72,8 @@ TEST_CASE(
   text::ChatRequest request;
   request.messages = parse_ordered_json(kChat, "JSON")["messages"];
   request.messages.erase(request.messages.begin() + 4, request.messages.end());
-  std::vector<text::TokenId> prompt = {*corpus.tokenizer->bos()};
-  for (const text::TokenId token : encode_prompt(*corpus.tokenizer, corpus.chat_template->render(request)))
-    prompt.push_back(token);
+  const auto prompt =
+      text::prompt_tokens(*corpus.tokenizer, text::render_prompt(*corpus.chat_template, request));
   REQUIRE(document.tokens.size() > prompt.size());
   CHECK(std::equal(prompt.begin(), prompt.end(), document.tokens.begin()));
   const auto end = *corpus.tokenizer->find("<|im_end|>");
@@ -100,24 +104,85 @@ TEST_CASE("bad lines are named by file and number") {
     return "nothing was thrown";
   };
   CHECK(message_of("{\"text\":\"a\"}\n{\"text\":1}").find("data.jsonl:2") != std::string::npos);
-  CHECK(message_of(R"({"messages":[{"role":"user","content":"Hi"}]})").find("assistant") !=
+  CHECK(message_of(R"({"messages":"Hi"})").find("data.jsonl:1: \"messages\" is no list") !=
         std::string::npos);
-  CHECK(message_of(R"({"messages":"Hi"})").find("no list") != std::string::npos);
+  CHECK(message_of(R"({"messages":[{"role":"user","content":"Hi"}]})").find("nothing to learn") !=
+        std::string::npos);
 }
 
-TEST_CASE("where a template rewrites earlier answers, only the last is learned") {
-  const Corpus corpus(kChat);
+TEST_CASE(
+    "where a template rewrites earlier answers, each answer is learned after the prompt that asks for it") {
+  Corpus corpus(kChat);
   // As templates do that drop what a model thought: only the last message is written in full.
-  const text::ChatTemplate forgetful(
+  corpus.speak(
       "{%- for m in messages -%}{{ '<' + m['role'] + '>' }}"
       "{%- if m['role'] == 'assistant' and not loop.last -%}...{%- else -%}{{ m['content'] }}{%- endif -%}"
-      "{{ '</>' }}{%- endfor -%}{%- if add_generation_prompt -%}<assistant>{%- endif -%}",
-      "test", {});
-  const auto pieces = chat_pieces(forgetful, parse_ordered_json(kChat, "JSON")["messages"]);
-  REQUIRE(pieces.size() == 2);
-  CHECK_FALSE(pieces[0].is_target);
-  CHECK(pieces[0].text.ends_with("<assistant>...</><user>Bye</><assistant>"));
-  CHECK(pieces[1].text == "See you.</>");
+      "{{ '</>' }}{%- endfor -%}{%- if add_generation_prompt -%}<assistant>{%- endif -%}");
+  const std::vector<Document> documents = corpus.read();
+  REQUIRE(documents.size() == 2);
+  const auto text_of = [&](size_t i) { return corpus.tokenizer->decode(documents[i].tokens, true); };
+  CHECK(text_of(0) ==
+        "<|endoftext|><system>Be kind.</><user>Hi <|im_end|></><assistant>Hello there.</><|endoftext|>");
+  CHECK(text_of(1) ==
+        "<|endoftext|><system>Be kind.</><user>Hi <|im_end|></><assistant>...</><user>Bye</><assistant>"
+        "See you.</><|endoftext|>");
+  CHECK(corpus.learned(documents[0]) == "Hello there.</><|endoftext|>");
+  CHECK(corpus.learned(documents[1]) == "See you.</><|endoftext|>");
+}
+
+TEST_CASE("a template that writes BOS itself gives a row one, as it gives a prompt one") {
+  const Corpus plain(kChat);
+  Corpus with_bos(kChat);
+  with_bos.speak("{{- bos_token -}}" + std::string(*text::find_chat_format("chatml")));
+  CHECK(plain.read()[0].tokens == with_bos.read()[0].tokens);
+}
+
+TEST_CASE("special tokens that a text spells out are special, and its end is not written twice") {
+  const Corpus corpus(
+      R"({"text":"<|im_start|>user\nHi<|im_end|>\n<|im_start|>assistant\nHello<|im_end|>\n"})");
+  const Document document = corpus.read()[0];
+  const auto count = [&](const char* spelling) {
+    return std::ranges::count(document.tokens, *corpus.tokenizer->find(spelling));
+  };
+  CHECK(count("<|im_start|>") == 2);
+  CHECK(count("<|im_end|>") == 2);
+  CHECK(count("<|endoftext|>") == 1);  // in front
+  CHECK(corpus.notes.n_marked == 1);
+  CHECK(corpus.notes.marks.contains("<|im_start|>"));
+
+  const Corpus begun(R"({"text":"<|endoftext|>Hello"})");
+  const Document one = begun.read()[0];
+  CHECK(std::ranges::count(one.tokens, *begun.tokenizer->bos()) == 2);  // one in front, one at the end
+}
+
+TEST_CASE("rows with nothing to learn are left out and counted") {
+  const Corpus corpus(
+      "{\"text\":\"\"}\n{\"prompt\":\"Hi\",\"completion\":\"\"}\n{\"text\":\"Hello\"}\n"
+      R"({"messages":[{"role":"user","content":"Hi"}]})");
+  CHECK(corpus.read().size() == 1);
+  CHECK(corpus.notes.n_rows == 4);
+  CHECK(corpus.notes.n_empty == 3);
+  CHECK(corpus.notes.lines()[0].starts_with("3 of 4 rows"));
+}
+
+TEST_CASE("pieces without a target are no part of a batch, and prompts that fill a sequence are counted") {
+  std::vector<Document> documents(2);
+  for (int32_t token = 0; token < 40; ++token) {
+    documents[0].tokens.push_back(token);
+    documents[0].is_target.push_back(token >= 35);
+    documents[1].tokens.push_back(100 + token);
+    documents[1].is_target.push_back(token >= 2);
+  }
+  BatchMaker batches(documents, 16, 64, 1);
+  CHECK(batches.n_cut_prompts() == 1);
+  CHECK(batches.n_idle_pieces() == 2);
+  CHECK(batches.n_pieces() == 4);
+  uint64_t n_targets = 0;
+  for (const Batch& batch : batches.epoch(0)) {
+    for (const int32_t target : batch.targets) n_targets += target >= 0;
+    CHECK(std::ranges::none_of(batch.tokens, [](int32_t token) { return token < 32; }));
+  }
+  CHECK(n_targets == 5 + 38);
 }
 
 TEST_CASE("text to judge by is taken from the documents, or from the end of a single one") {
@@ -150,4 +215,53 @@ TEST_CASE("text to judge by is taken from the documents, or from the end of a si
   CHECK(little[0].tokens.size() == 100);
   auto few = make(19, 100);
   CHECK(hold_back(few, 16, 1000).empty());
+}
+
+TEST_CASE("by real templates, the tokens before each answer are those that a chat feeds") {
+  const auto folder = test::test_data("chat-templates/templates");
+  const auto model = test::test_data("stories260K/stories260K.gguf");
+  if (!folder || !model) return;
+  const auto tokenizer = text::make_tokenizer(*format::open_model_file(*model));
+  const Conversation conversation =
+      read_row(parse_ordered_json(
+                   R"({"messages":[{"role":"user","content":"Hi"},{"role":"assistant","content":"Hello."},)"
+                   R"({"role":"user","content":"Bye"},{"role":"assistant","content":"See you."}]})",
+                   "JSON"),
+               true)
+          .conversation;
+  uint64_t n_templates = 0, n_refused = 0;
+  for (const auto& entry : std::filesystem::directory_iterator(*folder)) {
+    CAPTURE(entry.path().string());
+    ++n_templates;
+    const auto chat_template = std::make_shared<const text::ChatTemplate>(
+        read_file(entry.path(), 1 << 20), "test", text::tokenizer_variables(*tokenizer));
+    DataNotes notes;
+    const ChatRenderer render = ChatReader(chat_template);
+    RowReader reader(*tokenizer, render, notes);
+    std::vector<Document> documents;
+    try {
+      documents = reader.read({{"messages", conversation.messages}});
+    } catch (const Error& error) {
+      MESSAGE(entry.path().filename().string() << ": " << std::string(error.what()));
+      ++n_refused;
+      continue;
+    }
+    for (const size_t n : {1, 3}) {
+      text::ChatRequest request;
+      request.messages = {conversation.messages.begin(),
+                          conversation.messages.begin() + static_cast<ptrdiff_t>(n)};
+      std::tm day{};  // data is read as of the first of 2025
+      day.tm_mday = 1, day.tm_year = 125, day.tm_wday = 3;
+      request.now = day;
+      const auto prompt = text::prompt_tokens(*tokenizer, text::render_prompt(*chat_template, request));
+      // A document goes on from the prompt with something to learn.
+      CHECK(std::ranges::any_of(documents, [&](const Document& document) {
+        return document.tokens.size() > prompt.size() &&
+               std::equal(prompt.begin(), prompt.end(), document.tokens.begin()) &&
+               document.is_target[prompt.size()] && !document.is_target[prompt.size() - 1];
+      }));
+    }
+  }
+  MESSAGE(n_refused << " of " << n_templates << " templates refuse the conversation");
+  CHECK(n_refused * 9 <= n_templates);
 }

@@ -52,6 +52,7 @@ class Lab {
   Settings base() const {
     Settings settings;
     settings.model = "model.gguf";
+    settings.run.keeps_better_start = false;  // the bytes are to tell what training did
     settings.run.data = {folder_ / "text.txt", folder_ / "chains.jsonl"};
     settings.run.output = folder_ / "out.gguf";
     settings.run.sequence_tokens = 32;
@@ -95,8 +96,7 @@ class Lab {
   }
 
   // The bytes of the run's output.
-  std::string train(Settings settings) {
-    settings.run.keeps_better_start = false;  // the bytes are to tell what training did
+  std::string train(const Settings& settings) {
     Subject subject;
     subject.network = std::make_unique<Network>(file_, shape_.tied_head, 7);
     subject.teacher = std::make_unique<Network>(file_, shape_.tied_head, 8);

@@ -28,6 +28,14 @@ double floor_modulo(double a, double b) {
   return remainder != 0 && (remainder < 0) != (b < 0) ? remainder + b : remainder;
 }
 
+// Where Python has no real number to give, it fails or leaves the reals.
+Value real_power(double base, double exponent) {
+  const double result = std::pow(base, exponent);
+  if (std::isfinite(base) && std::isfinite(exponent) && !std::isfinite(result))
+    throw template_error("{} ** {} is no number", base, exponent);
+  return Value(result);
+}
+
 Value integer_power(int64_t base, int64_t exponent) {
   int64_t result = 1;
   while (exponent > 0) {
@@ -53,7 +61,7 @@ Value integer_arithmetic(Operator op, int64_t a, int64_t b) {
       overflows = __builtin_mul_overflow(a, b, &result);
       break;
     case Operator::power:
-      return b < 0 ? Value(std::pow(static_cast<double>(a), static_cast<double>(b))) : integer_power(a, b);
+      return b < 0 ? real_power(static_cast<double>(a), static_cast<double>(b)) : integer_power(a, b);
     default:  // division
       if (b == 0) throw template_error("division by zero");
       if (op == Operator::divide) return Value(static_cast<double>(a) / static_cast<double>(b));
@@ -78,7 +86,7 @@ Value real_arithmetic(Operator op, double a, double b) {
     case Operator::multiply:
       return Value(a * b);
     case Operator::power:
-      return Value(std::pow(a, b));
+      return real_power(a, b);
     default:
       if (b == 0) throw template_error("division by zero");
       if (op == Operator::divide) return Value(a / b);
@@ -202,6 +210,22 @@ Value slice_text(Heap& heap, const Text& text, const SliceRange& slice) {
   return join(heap, Text{}, taken);
 }
 
+// Again a range; of numbers that the whole one has, but for where it stops.
+Value slice_of_range(Heap& heap, const Range& range, const SliceRange& slice) {
+  int64_t n_items = 0;
+  for_each_index(slice, [&](int64_t) { ++n_items; });
+  heap.charge(1 + static_cast<uint64_t>(n_items));
+  const auto place = [&](int64_t i) {
+    int64_t value = 0;
+    if (__builtin_mul_overflow(i, range.step, &value) || __builtin_add_overflow(value, range.start, &value))
+      throw template_error("integer overflow");
+    return value;
+  };
+  int64_t step = 0;
+  if (__builtin_mul_overflow(range.step, slice.step, &step)) throw template_error("integer overflow");
+  return heap.range({place(slice.start), step, n_items, place(slice.stop)});
+}
+
 }  // namespace
 
 Value apply(Heap& heap, Operator op, const Value& a, const Value& b) {
@@ -243,12 +267,14 @@ Value take_slice(Heap& heap, const Value& object, const Value& start, const Valu
     return slice_text(heap, object.text(), slice_range(start, stop, step, length(object)));
   if (!is_list_like(object) && !object.is(Kind::range))
     throw template_error("'{}' object can't be sliced", type_name(object));
+  if (object.is(Kind::range))
+    return slice_of_range(heap, object.range(), slice_range(start, stop, step, object.range().n_items));
   const std::span<const Value> items = iterate(heap, object);
   const SliceRange slice = slice_range(start, stop, step, static_cast<int64_t>(items.size()));
   std::vector<Value> taken;
   for_each_index(slice, [&](int64_t i) { taken.push_back(items[static_cast<size_t>(i)]); });
   heap.charge(taken.size());
-  return heap.sequence(taken, object.is(Kind::range) ? Sequence::Flavour::list : object.sequence().flavour);
+  return heap.sequence(taken, object.sequence().flavour);
 }
 
 }  // namespace ruvllm::text::jinja

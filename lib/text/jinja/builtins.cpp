@@ -18,14 +18,14 @@ Value make_range(const Invocation& call) {
   const int64_t step = call.integer(2, 1);
   if (step == 0) throw template_error("range() arg 3 must not be zero");
   const bool is_empty = step > 0 ? start >= stop : start <= stop;
-  if (is_empty) return call.heap().range({start, step, 0});
+  if (is_empty) return call.heap().range({start, step, 0, stop});
   // In 128 bits, where no difference of two numbers overflows.
   __extension__ using Wide = __int128;
   const Wide distance = static_cast<Wide>(stop) - start;
   const Wide n_items = (distance + step - (step > 0 ? 1 : -1)) / step;
   if (n_items > static_cast<Wide>(limits::kTemplateRange))
     throw template_error("range() gives more than {} numbers", limits::kTemplateRange);
-  return call.heap().range({start, step, static_cast<int64_t>(n_items)});
+  return call.heap().range({start, step, static_cast<int64_t>(n_items), stop});
 }
 
 Value make_namespace(const Invocation& call) {
@@ -45,11 +45,18 @@ Value make_namespace(const Invocation& call) {
 Value make_dict(const Invocation& call) {
   std::vector<Value> keys;
   std::vector<Value> values;
-  if (!call.rest.empty()) {
-    if (!call.rest[0].is(Kind::dict)) throw template_error("dict() takes another dict or named arguments");
+  if (call.rest.size() > 1) throw template_error("dict() takes at most one dict or list of pairs");
+  if (!call.rest.empty() && call.rest[0].is(Kind::dict)) {
     const Dict& dict = call.rest[0].dict();
     keys.assign(dict.keys.begin(), dict.keys.end());
     values.assign(dict.values.begin(), dict.values.end());
+  } else if (!call.rest.empty()) {
+    for (const Value& item : iterate(call.heap(), call.rest[0])) {
+      const std::span<const Value> pair = iterate(call.heap(), item);
+      if (pair.size() != 2) throw template_error("dict(): expected pairs, found {} elements", pair.size());
+      keys.push_back(pair[0]);
+      values.push_back(pair[1]);
+    }
   }
   for (const NamedValue& named : call.named_rest) {
     keys.push_back(call.heap().text(named.name));
@@ -64,12 +71,28 @@ Value raise_exception(const Invocation& call) {
               printable(message.text().bytes, 1000));
 }
 
+// A format without what names the time zone: the time that templates see has none, as Python's now().
+std::string without_zone(std::string_view format) {
+  std::string plain;
+  for (size_t at = 0; at < format.size(); ++at) {
+    const bool is_field = format[at] == '%' && at + 1 < format.size();
+    if (is_field && (format[at + 1] == 'Z' || format[at + 1] == 'z')) {
+      ++at;
+      continue;
+    }
+    plain += format[at];
+    if (is_field) plain += format[++at];
+  }
+  return plain;
+}
+
 Value strftime_now(const Invocation& call) {
   const std::string format(call.text(0));
   if (format.empty()) return call.heap().text("");
   if (format.size() > 256) throw template_error("strftime_now: the format is longer than 256 bytes");
   std::array<char, 4096> buffer;
-  const size_t n_bytes = std::strftime(buffer.data(), buffer.size(), format.c_str(), &call.context.now);
+  const size_t n_bytes =
+      std::strftime(buffer.data(), buffer.size(), without_zone(format).c_str(), &call.context.now);
   return call.heap().text({buffer.data(), n_bytes});
 }
 
@@ -119,7 +142,7 @@ Value find_element(Heap& heap, const Value& object, const Value& key) {
   return position ? items[*position] : Value();
 }
 
-// A method or an attribute of a namespace; absent where there is none.
+// A method, or an attribute of a namespace or a named tuple; absent where there is none.
 Value find_member(Heap& heap, const Value& object, std::string_view name) {
   if (name.starts_with("__") && name.ends_with("__"))
     throw template_error("access to attribute '{}' of '{}' object is unsafe", printable(name),
@@ -127,6 +150,18 @@ Value find_member(Heap& heap, const Value& object, std::string_view name) {
   if (object.is(Kind::name_space)) {
     const Value* found = find(object.name_space(), name);
     return found ? *found : Value();
+  }
+  if (object.is(Kind::range)) {
+    const Range& range = object.range();
+    if (name == "start") return Value(range.start);
+    if (name == "stop") return Value(range.stop);
+    if (name == "step") return Value(range.step);
+  }
+  if (object.is(Kind::sequence) && object.sequence().flavour == Sequence::Flavour::tuple) {
+    const Sequence& sequence = object.sequence();
+    const auto found = std::find(sequence.names.begin(), sequence.names.end(), name);
+    if (found != sequence.names.end())
+      return sequence.items[static_cast<size_t>(found - sequence.names.begin())];
   }
   if (const Native* method = find_method(object, name))
     return heap.callable({.native = method, .self = object, .macro = nullptr, .scope = nullptr});
@@ -138,7 +173,10 @@ Value find_member(Heap& heap, const Value& object, std::string_view name) {
 }  // namespace
 
 const Native* find_function(std::string_view name) { return find_row(kFunctions, name); }
-const Native* find_filter(std::string_view name) { return find_row(filter_table(), name); }
+const Native* find_filter(std::string_view name) {
+  const Native* filter = find_row(filter_table(), name);
+  return filter ? filter : find_row(list_filter_table(), name);
+}
 const Native* find_test(std::string_view name) { return find_row(test_table(), name); }
 
 const Native* find_method(const Value& object, std::string_view name) {

@@ -57,8 +57,9 @@ Value get_element(Heap& heap, const Value& object, const Value& key);
 /// object.name: method, then element, then undefined.
 Value get_attribute(Heap& heap, const Value& object, std::string_view name);
 
-/// The tables, one a file: filters.cpp, tests.cpp, methods.cpp.
+/// The tables: filters.cpp, list_filters.cpp, tests.cpp, methods.cpp.
 std::span<const Native> filter_table();
+std::span<const Native> list_filter_table();
 std::span<const Native> test_table();
 std::span<const Native> text_method_table();
 std::span<const Native> sequence_method_table();

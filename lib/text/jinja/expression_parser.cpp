@@ -2,6 +2,7 @@
 
 #include "base/strings.h"
 #include "text/jinja/builtins.h"
+#include "text/jinja/print.h"
 
 #include <algorithm>
 #include <array>
@@ -294,7 +295,7 @@ ExpressionPtr ExpressionParser::parse_primary() {
     case TokenKind::integer:
       return parse_integer_token(token);
     case TokenKind::real:
-      return make(token.offset, Constant{{}, {}, Value(parse_number(token.text).value_or(0.0))});
+      return make(token.offset, Constant{{}, {}, Value(parse_float(token.text).value_or(0.0))});
     default:
       break;
   }

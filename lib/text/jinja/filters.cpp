@@ -1,6 +1,7 @@
-// The filters of `value|FILTER`, in the order of Jinja's documentation.
+// The filters of `value|FILTER` for texts, numbers and the rest; list_filters.cpp has those for lists.
 #include "base/strings.h"
 #include "base/utf8.h"
+#include "text/char_class.h"
 #include "text/jinja/builtins.h"
 #include "text/jinja/print.h"
 #include "text/jinja/text_ops.h"
@@ -8,279 +9,12 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <limits>
 
 namespace ruvllm::text::jinja {
 namespace {
 
 Value subject_text(const Invocation& call) { return to_text(call.heap(), call.subject); }
-
-// Lists of values
-
-// item.a.b.0, as filters name attributes.
-Value attribute_path(Heap& heap, Value item, const Value& path) {
-  if (path.is_integral()) return get_element(heap, item, path);
-  if (!path.is_text()) throw template_error("an attribute is named by a string, not {}", type_name(path));
-  for (const std::string_view part : split(path.text().bytes, '.')) {
-    heap.charge(1);
-    const std::optional<int64_t> index = parse_integer(part);
-    item = get_element(heap, item, index ? Value(*index) : heap.text(part));
-  }
-  return item;
-}
-
-// What values are compared by: an attribute of theirs, texts without case.
-Value sort_key(Heap& heap, const Value& item, const Value& attribute, bool case_sensitive) {
-  const Value key =
-      attribute.is_absent() || attribute.is_none() ? item : attribute_path(heap, item, attribute);
-  return key.is_text() && !case_sensitive ? change_case(heap, key.text(), LetterCase::lower) : key;
-}
-
-struct Keyed {
-  Value key;
-  Value item;
-};
-
-std::vector<Keyed> with_keys(Heap& heap, const Value& subject, const Value& attribute, bool case_sensitive) {
-  std::vector<Keyed> keyed;
-  for (const Value& item : iterate(heap, subject))
-    keyed.push_back({sort_key(heap, item, attribute, case_sensitive), item});
-  return keyed;
-}
-
-void sort_by_key(Heap& heap, std::vector<Keyed>& keyed, bool reverse) {
-  std::stable_sort(keyed.begin(), keyed.end(), [&](const Keyed& a, const Keyed& b) {
-    return reverse ? less(heap, b.key, a.key) : less(heap, a.key, b.key);
-  });
-}
-
-Value items_of(Heap& heap, const std::vector<Keyed>& keyed) {
-  std::vector<Value> items;
-  for (const Keyed& each : keyed) items.push_back(each.item);
-  return heap.list(items);
-}
-
-Value filter_sort(const Invocation& call) {
-  std::vector<Keyed> keyed = with_keys(call.heap(), call.subject, call.arguments[2], call.boolean(1, false));
-  sort_by_key(call.heap(), keyed, call.boolean(0, false));
-  return items_of(call.heap(), keyed);
-}
-
-Value filter_unique(const Invocation& call) {
-  std::vector<Value> seen_keys;
-  std::vector<Value> items;
-  for (const Keyed& each : with_keys(call.heap(), call.subject, call.arguments[1], call.boolean(0, false))) {
-    const bool is_new = std::none_of(seen_keys.begin(), seen_keys.end(),
-                                     [&](const Value& seen) { return equal(call.heap(), seen, each.key); });
-    if (!is_new) continue;
-    seen_keys.push_back(each.key);
-    items.push_back(each.item);
-  }
-  return call.heap().sequence(items, Sequence::Flavour::generator);
-}
-
-template <bool greatest>
-Value filter_extreme(const Invocation& call) {
-  const std::vector<Keyed> keyed =
-      with_keys(call.heap(), call.subject, call.arguments[1], call.boolean(0, false));
-  if (keyed.empty()) return call.heap().missing({Missing::Reason::element, "0", "empty sequence"});
-  const Keyed* best = keyed.data();
-  for (const Keyed& each : keyed)
-    if (greatest ? less(call.heap(), best->key, each.key) : less(call.heap(), each.key, best->key))
-      best = &each;
-  return best->item;
-}
-
-Value filter_groupby(const Invocation& call) {
-  Heap& heap = call.heap();
-  std::vector<Keyed> keyed = with_keys(heap, call.subject, call.arguments[0], call.boolean(2, false));
-  for (Keyed& each : keyed)
-    if (each.key.is_undefined() && call.has(1)) each.key = call.arguments[1];
-  sort_by_key(heap, keyed, false);
-  std::vector<Value> groups;
-  for (size_t begin = 0; begin < keyed.size();) {
-    size_t end = begin + 1;
-    while (end < keyed.size() && equal(heap, keyed[begin].key, keyed[end].key)) ++end;
-    const std::vector<Keyed> group(keyed.begin() + static_cast<std::ptrdiff_t>(begin),
-                                   keyed.begin() + static_cast<std::ptrdiff_t>(end));
-    const Value key = call.boolean(2, false) ? keyed[begin].key
-                                             : attribute_path(heap, keyed[begin].item, call.arguments[0]);
-    groups.push_back(heap.sequence(std::array{key, items_of(heap, group)}, Sequence::Flavour::tuple));
-    begin = end;
-  }
-  return heap.list(groups);
-}
-
-Value filter_dictsort(const Invocation& call) {
-  Heap& heap = call.heap();
-  require_defined(call.subject);
-  if (!call.subject.is(Kind::dict))
-    throw template_error("dictsort: expected a dict, found {}", type_name(call.subject));
-  const std::string_view by = call.text(1, "key");
-  if (by != "key" && by != "value") throw template_error("dictsort: 'by' is 'key' or 'value'");
-  const Dict& dict = call.subject.dict();
-  std::vector<Keyed> keyed;
-  for (size_t i = 0; i < dict.keys.size(); ++i)
-    keyed.push_back({sort_key(heap, by == "key" ? dict.keys[i] : dict.values[i], {}, call.boolean(0, false)),
-                     heap.sequence(std::array{dict.keys[i], dict.values[i]}, Sequence::Flavour::tuple)});
-  sort_by_key(heap, keyed, call.boolean(2, false));
-  return items_of(heap, keyed);
-}
-
-Value filter_items(const Invocation& call) {
-  if (call.subject.is_undefined()) return call.heap().sequence({}, Sequence::Flavour::generator);
-  if (!call.subject.is(Kind::dict)) throw template_error("items: can only get item pairs from a mapping");
-  return invoke(call.context, *find_method(call.subject, "items"), call.subject, {}, {});
-}
-
-Value filter_first(const Invocation& call) {
-  const std::span<const Value> items = iterate(call.heap(), call.subject);
-  return items.empty() ? call.heap().missing({Missing::Reason::element, "0", "empty sequence"})
-                       : items.front();
-}
-
-Value filter_last(const Invocation& call) {
-  if (call.subject.is(Kind::sequence) && call.subject.sequence().flavour == Sequence::Flavour::generator)
-    throw template_error("'generator' object is not reversible");
-  const std::span<const Value> items = iterate(call.heap(), call.subject);
-  return items.empty() ? call.heap().missing({Missing::Reason::element, "-1", "empty sequence"})
-                       : items.back();
-}
-
-Value filter_length(const Invocation& call) { return Value(length(call.subject)); }
-Value filter_list(const Invocation& call) { return call.heap().list(iterate(call.heap(), call.subject)); }
-
-Value filter_reverse(const Invocation& call) {
-  const std::span<const Value> items = iterate(call.heap(), call.subject);
-  const std::vector<Value> reversed(items.rbegin(), items.rend());
-  if (!call.subject.is_text()) return call.heap().sequence(reversed, Sequence::Flavour::generator);
-  return join(call.heap(), Text{}, reversed);
-}
-
-Value filter_join(const Invocation& call) {
-  Heap& heap = call.heap();
-  std::vector<Value> texts;
-  for (const Value& item : iterate(heap, call.subject))
-    texts.push_back(to_text(heap, call.has(1) ? attribute_path(heap, item, call.arguments[1]) : item));
-  const Value separator = call.has(0) ? to_text(heap, call.arguments[0]) : heap.text("");
-  return join(heap, separator.text(), texts);
-}
-
-Value filter_sum(const Invocation& call) {
-  Value sum = call.has(1) ? call.arguments[1] : Value(int64_t{0});
-  for (const Value& item : iterate(call.heap(), call.subject)) {
-    const Value term = call.has(0) && !call.arguments[0].is_none()
-                           ? attribute_path(call.heap(), item, call.arguments[0])
-                           : item;
-    require_defined(term);
-    if (!term.is_number() || !sum.is_number())
-      throw template_error("sum: expected numbers, found {}", type_name(term.is_number() ? sum : term));
-    int64_t whole;
-    if (!sum.is_integral() || !term.is_integral()) {
-      sum = Value(sum.number() + term.number());
-    } else if (!__builtin_add_overflow(sum.integer(), term.integer(), &whole)) {
-      sum = Value(whole);
-    } else {
-      throw template_error("sum: integer overflow");
-    }
-  }
-  return sum;
-}
-
-Value filter_batch(const Invocation& call) {
-  Heap& heap = call.heap();
-  const int64_t n_each = call.integer(0);
-  if (n_each < 1) throw template_error("batch: expected a positive number");
-  std::vector<Value> batches;
-  std::vector<Value> batch;
-  const std::span<const Value> items = iterate(heap, call.subject);
-  for (size_t i = 0; i < items.size(); ++i) {
-    batch.push_back(items[i]);
-    const bool is_last = i + 1 == items.size();
-    if (is_last && call.has(1) && !call.arguments[1].is_none()) {
-      heap.charge(static_cast<uint64_t>(n_each));
-      batch.resize(static_cast<size_t>(n_each), call.arguments[1]);
-    }
-    if (!is_last && static_cast<int64_t>(batch.size()) < n_each) continue;
-    batches.push_back(heap.list(batch));
-    batch.clear();
-  }
-  return heap.sequence(batches, Sequence::Flavour::generator);
-}
-
-Value filter_slice(const Invocation& call) {
-  Heap& heap = call.heap();
-  const int64_t n_slices = call.integer(0);
-  if (n_slices < 1) throw template_error("slice: expected a positive number");
-  heap.charge(static_cast<uint64_t>(n_slices));
-  const std::span<const Value> items = iterate(heap, call.subject);
-  const size_t n_each = items.size() / static_cast<size_t>(n_slices);
-  const size_t n_longer = items.size() % static_cast<size_t>(n_slices);
-  std::vector<Value> slices;
-  for (size_t i = 0, begin = 0; i < static_cast<size_t>(n_slices); ++i) {
-    const size_t n_here = n_each + (i < n_longer ? 1 : 0);
-    std::vector<Value> slice(items.begin() + static_cast<std::ptrdiff_t>(begin),
-                             items.begin() + static_cast<std::ptrdiff_t>(begin + n_here));
-    if (call.has(1) && i >= n_longer && n_longer > 0) slice.push_back(call.arguments[1]);
-    slices.push_back(heap.list(slice));
-    begin += n_here;
-  }
-  return heap.sequence(slices, Sequence::Flavour::generator);
-}
-
-Value filter_map(const Invocation& call) {
-  Heap& heap = call.heap();
-  std::vector<Value> mapped;
-  if (call.rest.empty()) {
-    const auto find_named = [&](std::string_view name) -> const Value* {
-      for (const NamedValue& named : call.named_rest)
-        if (named.name == name) return &named.value;
-      return nullptr;
-    };
-    const Value* attribute = find_named("attribute");
-    if (!attribute) throw template_error("map requires a filter argument");
-    const Value* fallback = find_named("default");
-    for (const Value& item : iterate(heap, call.subject)) {
-      const Value value = attribute_path(heap, item, *attribute);
-      mapped.push_back(value.is_undefined() && fallback ? *fallback : value);
-    }
-  } else {
-    const Value name = to_text(heap, call.rest[0]);
-    const Native* filter = find_filter(name.text().bytes);
-    if (!filter) throw template_error("no filter named '{}'", printable(name.text().bytes));
-    for (const Value& item : iterate(heap, call.subject))
-      mapped.push_back(invoke(call.context, *filter, item, call.rest.subspan(1), call.named_rest));
-  }
-  return heap.sequence(mapped, Sequence::Flavour::generator);
-}
-
-// select, reject, selectattr, rejectattr: keep the items (or those with an attribute) whose test gives
-// `wanted`.
-template <bool by_attribute, bool wanted>
-Value filter_select(const Invocation& call) {
-  Heap& heap = call.heap();
-  std::span<const Value> arguments = call.rest;
-  Value attribute;
-  if (by_attribute) {
-    if (arguments.empty()) throw template_error("{} requires an attribute", call.native.name);
-    attribute = arguments.front();
-    arguments = arguments.subspan(1);
-  }
-  const Native* test = nullptr;
-  if (!arguments.empty()) {
-    const Value name = to_text(heap, arguments.front());
-    test = find_test(name.text().bytes);
-    if (!test) throw template_error("no test named '{}'", printable(name.text().bytes));
-    arguments = arguments.subspan(1);
-  }
-  std::vector<Value> kept;
-  for (const Value& item : iterate(heap, call.subject)) {
-    heap.charge(2);
-    const Value value = by_attribute ? attribute_path(heap, item, attribute) : item;
-    const Value verdict = test ? invoke(call.context, *test, value, arguments, call.named_rest) : value;
-    if (is_true(verdict) == wanted) kept.push_back(item);
-  }
-  return heap.sequence(kept, Sequence::Flavour::generator);
-}
 
 // Texts
 
@@ -374,12 +108,24 @@ Value filter_truncate(const Invocation& call) {
   return out.finish(heap);
 }
 
+// Words of letters, digits and underscores.
 Value filter_wordcount(const Invocation& call) {
-  const Value words = split_text(call.heap(), subject_text(call).text(), std::nullopt, -1, false);
-  return Value(length(words));
+  const Value subject = subject_text(call);
+  std::string_view left = subject.text().bytes;
+  call.heap().charge(1 + left.size());
+  int64_t n_words = 0;
+  for (bool inside = false; !left.empty();) {
+    const CodePoint point = first_code_point(left);
+    const bool is_letter = point.value == '_' || is_word_class(char_type(point.value));
+    if (is_letter && !inside) ++n_words;
+    inside = is_letter;
+    left.remove_prefix(point.n_bytes);
+  }
+  return Value(n_words);
 }
 
 Value filter_format(const Invocation& call) {
+  if (!call.named_rest.empty()) throw template_error("format: named values are not supported");
   return percent_format(call.heap(), subject_text(call).text(), call.rest);
 }
 
@@ -393,6 +139,8 @@ Value filter_safe(const Invocation& call) {
 }
 
 Value filter_urlencode(const Invocation& call) {
+  if (call.subject.is(Kind::dict) || call.subject.is(Kind::sequence))
+    throw template_error("urlencode: expected a string, found {}", type_name(call.subject));
   const Value subject = subject_text(call);
   const Text& text = subject.text();
   call.heap().charge(1 + text.bytes.size());
@@ -448,13 +196,24 @@ Value filter_abs(const Invocation& call) {
   return Value(std::abs(call.subject.integer()));
 }
 
-// The number that a text spells, with blanks around and underscores inside as Python takes them.
+// The number that a text spells, with blanks around and underscores inside as Python takes them; also one
+// beyond all bounds, and the words for what is none.
 std::optional<double> spelled_number(std::string_view text) {
   std::string plain;
   for (const char c : strip_left(strip_right(text)))
     if (c != '_') plain += c;
   if (plain.starts_with('+')) plain.erase(0, 1);
-  return parse_number(plain);
+  const bool is_negative = plain.starts_with('-');
+  const std::string word = plain.size() > 9 ? "" : to_lower(std::string_view(plain).substr(is_negative));
+  constexpr double kInfinity = std::numeric_limits<double>::infinity();
+  if (word == "nan") return std::numeric_limits<double>::quiet_NaN();
+  if (word == "inf" || word == "infinity") return is_negative ? -kInfinity : kInfinity;
+  return parse_float(plain);
+}
+
+bool is_digits(std::string_view text) {
+  if (text.starts_with('-')) text.remove_prefix(1);
+  return !text.empty() && std::ranges::all_of(text, [](char c) { return c >= '0' && c <= '9'; });
 }
 
 Value filter_int(const Invocation& call) {
@@ -480,9 +239,11 @@ Value filter_int(const Invocation& call) {
     }
     if (digits.starts_with('+')) digits.erase(0, 1);
     if (const auto whole = parse_integer(digits)) return Value(*whole);
+    if (is_digits(digits)) throw template_error("int: the integer is too large");
     number = spelled_number(digits);
   }
-  if (!number || !(std::fabs(*number) < 0x1p63)) return fallback;
+  if (!number || std::isnan(*number)) return fallback;
+  if (!(std::fabs(*number) < 0x1p63)) throw template_error("int: the integer is too large");
   return Value(static_cast<int64_t>(*number));
 }
 
@@ -514,7 +275,7 @@ Value filter_round(const Invocation& call) {
   if (precision < 0) return Value(std::nearbyint(call.subject.number() * scale) / scale);
   // Printing rounds the exact value half to even, as Python does.
   return Value(
-      parse_number(fmt::format("{:.{}f}", call.subject.number(), precision)).value_or(call.subject.number()));
+      parse_float(fmt::format("{:.{}f}", call.subject.number(), precision)).value_or(call.subject.number()));
 }
 
 // Unlike the dot, attr never takes an element.
@@ -528,50 +289,28 @@ Value filter_attr(const Invocation& call) {
   return call.heap().callable(method);
 }
 
-constexpr std::array<Native, 46> kFilters = {{
+constexpr std::array<Native, 24> kFilters = {{
     {"abs", "", filter_abs},
     {"attr", "name", filter_attr},
-    {"batch", "linecount fill_with?", filter_batch},
     {"capitalize", "", filter_case<LetterCase::capitalised>},
     {"center", "width?", filter_center},
-    {"count", "", filter_length},
     {"d", "default_value? boolean?", filter_default},
     {"default", "default_value? boolean?", filter_default},
-    {"dictsort", "case_sensitive? by? reverse?", filter_dictsort},
     {"e", "", filter_escape},
     {"escape", "", filter_escape},
-    {"first", "", filter_first},
     {"float", "default?", filter_float},
     {"format", "...", filter_format},
-    {"groupby", "attribute default? case_sensitive?", filter_groupby},
     {"indent", "width? first? blank?", filter_indent},
     {"int", "default? base?", filter_int},
-    {"items", "", filter_items},
-    {"join", "d? attribute?", filter_join},
-    {"last", "", filter_last},
-    {"length", "", filter_length},
-    {"list", "", filter_list},
     {"lower", "", filter_case<LetterCase::lower>},
-    {"map", "...", filter_map},
-    {"max", "case_sensitive? attribute?", filter_extreme<true>},
-    {"min", "case_sensitive? attribute?", filter_extreme<false>},
-    {"reject", "...", filter_select<false, false>},
-    {"rejectattr", "...", filter_select<true, false>},
     {"replace", "old new count?", filter_replace},
-    {"reverse", "", filter_reverse},
     {"round", "precision? method?", filter_round},
     {"safe", "", filter_safe},
-    {"select", "...", filter_select<false, true>},
-    {"selectattr", "...", filter_select<true, true>},
-    {"slice", "slices fill_with?", filter_slice},
-    {"sort", "reverse? case_sensitive? attribute?", filter_sort},
     {"string", "", filter_string},
-    {"sum", "attribute? start?", filter_sum},
     {"title", "", filter_title},
     {"tojson", "ensure_ascii? indent? separators? sort_keys?", filter_tojson},
     {"trim", "chars?", filter_trim},
     {"truncate", "length? killwords? end? leeway?", filter_truncate},
-    {"unique", "case_sensitive? attribute?", filter_unique},
     {"upper", "", filter_case<LetterCase::upper>},
     {"urlencode", "", filter_urlencode},
     {"wordcount", "", filter_wordcount},

@@ -222,6 +222,8 @@ class Lexer {
         take_digits(10, digits);
       }
     }
+    if (!is_real && digits.size() > 1 && digits[0] == '0' && digits.find_first_not_of('0') != digits.npos)
+      fail(begin, "an integer begins with 0");
     add(is_real ? TokenKind::real : TokenKind::integer, begin,
         is_real ? digits : integer_text(digits, 10, begin));
   }
@@ -268,6 +270,8 @@ class Lexer {
       while (n_digits < 3 && at_ + n_digits < source_.size() && digit_value(source_[at_ + n_digits]) < 8)
         ++n_digits;
       append_utf8(text, take_code(begin, n_digits, 8));
+    } else if (c == 'N') {
+      fail(begin, "escapes by a character's name (\\N) are not supported");
     } else if (c != '\n') {
       text += '\\';
       text += c;

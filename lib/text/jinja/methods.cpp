@@ -161,6 +161,7 @@ Value text_format(const Invocation& call) {
   heap.charge(1 + format.bytes.size() / 16);
   TextBuilder out;
   size_t n_next = 0;
+  bool has_numbers = false;
   for (size_t at = 0; at < format.bytes.size();) {
     const char c = format.bytes[at];
     const bool doubled = at + 1 < format.bytes.size() && format.bytes[at + 1] == c;
@@ -181,11 +182,13 @@ Value text_format(const Invocation& call) {
     if (named != call.named_rest.end()) {
       out.append(to_text(heap, named->value).text());
     } else {
+      has_numbers |= is_number;
       const size_t i = is_number ? std::stoul(std::string(field)) : n_next++;
       if ((!field.empty() && !is_number) || i >= call.rest.size())
         throw template_error("format: no value for '{{{}}}'", printable(field));
       out.append(to_text(heap, call.rest[i]).text());
     }
+    if (has_numbers && n_next > 0) throw template_error("format: fields with and without numbers are mixed");
     at = end + 1;
   }
   return out.finish(heap, format.markup);
@@ -240,18 +243,22 @@ Value dict_get(const Invocation& call) {
   return call.has(1) ? call.arguments[1] : Value::none();
 }
 
+constexpr std::string_view kKeysName[] = {"dict_keys"};
+constexpr std::string_view kValuesName[] = {"dict_values"};
+constexpr std::string_view kItemsName[] = {"dict_items"};
+
 Value dict_keys(const Invocation& call) {
-  return call.heap().share(call.subject.dict().keys, Sequence::Flavour::view);
+  return call.heap().named(call.subject.dict().keys, Sequence::Flavour::view, kKeysName);
 }
 Value dict_values(const Invocation& call) {
-  return call.heap().share(call.subject.dict().values, Sequence::Flavour::view);
+  return call.heap().named(call.subject.dict().values, Sequence::Flavour::view, kValuesName);
 }
 Value dict_items(const Invocation& call) {
   const Dict& dict = call.subject.dict();
   std::vector<Value> items;
   for (size_t i = 0; i < dict.keys.size(); ++i)
     items.push_back(call.heap().sequence(std::array{dict.keys[i], dict.values[i]}, Sequence::Flavour::tuple));
-  return call.heap().sequence(items, Sequence::Flavour::view);
+  return call.heap().named(items, Sequence::Flavour::view, kItemsName);
 }
 
 constexpr std::array<Native, 38> kTextMethods = {{

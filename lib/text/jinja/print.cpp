@@ -7,7 +7,9 @@
 #include <algorithm>
 #include <charconv>
 #include <cmath>
+#include <limits>
 #include <numeric>
+#include <system_error>
 
 namespace ruvllm::text::jinja {
 namespace {
@@ -96,11 +98,23 @@ void print_sequence(Heap& heap, const Sequence& sequence, TextBuilder& out) {
       return;
     case Sequence::Flavour::list:
     case Sequence::Flavour::view:
-      out.append("[");
+      for (const std::string_view name : sequence.names) out.append(name);
+      out.append(sequence.names.empty() ? "[" : "([");
       print_items(heap, sequence.items, out);
-      out.append("]");
+      out.append(sequence.names.empty() ? "]" : "])");
       return;
   }
+}
+
+void print_namespace(Heap& heap, const Namespace& name_space, TextBuilder& out) {
+  out.append("<Namespace {");
+  for (size_t i = 0; i < name_space.attributes.size(); ++i) {
+    if (i > 0) out.append(", ");
+    print_repr(heap, heap.text(name_space.attributes[i].name), out);
+    out.append(": ");
+    print_repr(heap, name_space.attributes[i].value, out);
+  }
+  out.append("}>");
 }
 
 void print_dict(Heap& heap, const Dict& dict, TextBuilder& out) {
@@ -135,13 +149,12 @@ void print_other(Heap& heap, const Value& value, TextBuilder& out) {
       return print_dict(heap, value.dict(), out);
     case Kind::range: {
       const Range& range = value.range();
-      const int64_t stop = range.start + range.n_items * range.step;
-      out.append(range.step == 1 ? fmt::format("range({}, {})", range.start, stop)
-                                 : fmt::format("range({}, {}, {})", range.start, stop, range.step));
+      out.append(range.step == 1 ? fmt::format("range({}, {})", range.start, range.stop)
+                                 : fmt::format("range({}, {}, {})", range.start, range.stop, range.step));
       return;
     }
     case Kind::name_space:
-      return out.append("<Namespace>");
+      return print_namespace(heap, value.name_space(), out);
     case Kind::callable:
       return out.append("<function>");
     case Kind::loop:
@@ -291,6 +304,20 @@ std::string print_float(double value) {
   std::string text(buffer, fixed.ptr);
   if (text.find('.') == std::string::npos) text += ".0";
   return text;
+}
+
+std::optional<double> parse_float(std::string_view text) {
+  double value = 0;
+  const auto [end, fault] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (end != text.data() + text.size() || fault == std::errc::invalid_argument) return std::nullopt;
+  if (fault == std::errc()) return std::isfinite(value) ? std::optional(value) : std::nullopt;
+  // Out of range: as large as can be with an exponent that says so, else as good as nothing.
+  const size_t exponent = text.find_first_of("eE");
+  const bool is_small = exponent == text.npos
+                            ? text.find('.') != text.npos && text.find_first_of("123456789") > text.find('.')
+                            : text.substr(exponent + 1).starts_with('-');
+  const double bound = is_small ? 0.0 : std::numeric_limits<double>::infinity();
+  return text.starts_with('-') ? -bound : bound;
 }
 
 void print(Heap& heap, const Value& value, TextBuilder& out) {

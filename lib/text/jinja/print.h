@@ -15,6 +15,9 @@ void print_repr(Heap& heap, const Value& value, TextBuilder& out);
 /// repr() of a float: the shortest digits that read back, with an exponent outside [1e-4, 1e16).
 std::string print_float(double value);
 
+/// The number that a whole text spells in decimal digits; infinite beyond the range, as in Python.
+std::optional<double> parse_float(std::string_view text);
+
 struct JsonStyle {
   std::optional<std::string> indent;  ///< text of one level; nothing: one line
   std::string item_separator = ", ";

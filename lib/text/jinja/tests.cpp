@@ -29,6 +29,11 @@ Value test_is(const Invocation& call) {
   return Value(call.subject.is(kind));
 }
 
+// What is undefined can be called, only to fail.
+Value test_callable(const Invocation& call) {
+  return Value(call.subject.is(Kind::callable) || call.subject.is_undefined());
+}
+
 Value test_defined(const Invocation& call) { return Value(!call.subject.is_undefined()); }
 Value test_number(const Invocation& call) { return Value(call.subject.is_number()); }
 Value test_true(const Invocation& call) { return Value(is_boolean(call.subject) && call.subject.boolean()); }
@@ -129,7 +134,7 @@ constexpr std::array<Native, 39> kTests = {{
     {"mapping", "", test_is<Kind::dict>},
     {"sequence", "", test_kind<has_length>},
     {"iterable", "", test_kind<is_iterable>},
-    {"callable", "", test_is<Kind::callable>},
+    {"callable", "", test_callable},
     {"sameas", "other", test_same},
     {"eq", "other", test_equal},
     {"==", "other", test_equal},

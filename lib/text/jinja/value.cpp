@@ -116,6 +116,12 @@ Value Heap::sequence(std::span<const Value> items, Sequence::Flavour flavour) {
   return share(copy(items), flavour);
 }
 
+Value Heap::named(std::span<const Value> items, Sequence::Flavour flavour,
+                  std::span<const std::string_view> names) {
+  return Value(make<Sequence>(
+      Sequence{.flavour = flavour, .depth = depth_around(items), .items = copy(items), .names = names}));
+}
+
 Value Heap::dict(std::span<const Value> keys, std::span<const Value> values) {
   RUVLLM_ASSERT(keys.size() == values.size());
   size_t n_buckets = 1;
@@ -160,7 +166,9 @@ Value Heap::from_json(const OrderedJson& json, bool from_input, int depth) {
     case Type::number_integer:
       return Value(json.get<int64_t>());
     case Type::number_unsigned:
-      return json.get<uint64_t>() <= INT64_MAX ? Value(json.get<int64_t>()) : Value(json.get<double>());
+      if (json.get<uint64_t>() > INT64_MAX)
+        throw template_error("the integer {} is too large", json.get<uint64_t>());
+      return Value(json.get<int64_t>());
     case Type::number_float:
       return Value(json.get<double>());
     case Type::string: {

@@ -129,7 +129,8 @@ struct Sequence {
   Flavour flavour = Flavour::list;
   uint16_t depth = 1;  ///< how deep lists and dicts nest in it, itself included
   std::span<const Value> items;
-  mutable bool spent = false;  ///< a generator gives its items once
+  std::span<const std::string_view> names = {};  ///< of a tuple: its items' names; of a view: its type
+  mutable bool spent = false;                    ///< a generator gives its items once
 };
 
 struct Dict {
@@ -144,6 +145,7 @@ struct Range {
   int64_t start = 0;
   int64_t step = 1;
   int64_t n_items = 0;
+  int64_t stop = 0;  ///< as it was given, for printing
 };
 
 /// namespace(...): the one thing that templates can change.
@@ -198,6 +200,9 @@ class Heap {
   Value text(const Text& text);
   Value sequence(std::span<const Value> items, Sequence::Flavour flavour = Sequence::Flavour::list);
   Value list(std::span<const Value> items) { return sequence(items); }
+  /// A tuple whose items can be had by names, or a view of the type of that name. Names outlive the heap.
+  Value named(std::span<const Value> items, Sequence::Flavour flavour,
+              std::span<const std::string_view> names);
   /// A sequence over values that live on the heap already.
   Value share(std::span<const Value> items, Sequence::Flavour flavour);
   /// Later duplicates of a key win, in the place of the first.
