@@ -337,7 +337,8 @@ def program_embedding(program, path):
 
 def program_logits(program, path, folder):
     out = os.path.join(folder, "logits.f32")
-    done = subprocess.run([program, "logits", path, "--tokens", ",".join(map(str, TOKENS)), "--kv-type", "f32", "--out", out],
+    done = subprocess.run([program, "logits", path, "--tokens", ",".join(map(str, TOKENS)), "--kv-type", "f32", "--out", out,
+                           "-c", str(len(TOKENS))],  # what scaling that looks at the context is to see
                           capture_output=True, text=True)
     if done.returncode: return done.stderr.strip()
     return np.fromfile(out, "<f4").reshape(len(TOKENS), -1)

@@ -34,9 +34,9 @@ CLI::Option* add_kv_type_option(CLI::App& command, kv::KvFormat& format) {
 
 CLI::Option* add_quantize_on_load_option(CLI::App& command, std::string& type) {
   return command
-      .add_option(
-          "--quantize-on-load", type,
-          "Make the weights this type first, as `ruvllm quantize --type` would (Q4_K_M, Q8_0, PIQ3 ...).")
+      .add_option("--quantize-on-load", type,
+                  "Make the weights this type first, as `ruvllm quantize --search fast --type` would "
+                  "(Q4_K_M, PIQ3 ...).")
       ->type_name("TYPE");
 }
 

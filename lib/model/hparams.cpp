@@ -80,8 +80,8 @@ uint32_t rows_for(const format::ModelFile& file, uint64_t n_tokens) {
     return static_cast<uint32_t>(n_tokens);
   if (table->n_rows() < n_tokens || table->n_rows() > limits::kVocabularyTokens)
     throw Error(Errc::corrupt_file,
-                "tokenizer.ggml.tokens has {} elements, but token_embd.weight has {} rows", n_tokens,
-                table->n_rows());
+                "tokenizer.ggml.tokens has {} elements, but tensor \"token_embd.weight\" has {} rows",
+                n_tokens, table->n_rows());
   return static_cast<uint32_t>(table->n_rows());
 }
 

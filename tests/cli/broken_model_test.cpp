@@ -26,8 +26,8 @@ void write_broken_model(const std::string& path, const std::string& norm = "outp
   const std::string tiny = std::filesystem::path(RUVLLM_SOURCE_DIR) / "models/tiny.gguf";
   std::string bytes = read_file(tiny, 1 << 24);
   bool is_broken = false;
-  for (const Json& tensor :
-       parse_json(run({"inspect", "tensors", tiny, "--json"}).out, "tensors")["tensors"]) {
+  const Json listing = parse_json(run({"inspect", "tensors", tiny, "--json"}).out, "tensors");
+  for (const Json& tensor : listing.at("tensors")) {
     if (tensor["name"] != norm) continue;
     REQUIRE(tensor["type"] == "F32");
     const std::vector<float> nans(tensor["shape"][0].get<size_t>(), std::numeric_limits<float>::quiet_NaN());

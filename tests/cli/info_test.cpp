@@ -24,7 +24,7 @@ TEST_CASE("info sums up a model") {
   CHECK(info.at("types").at("F32").at("tensors") == 47);
   CHECK(info.at("bits_per_weight") == 32.0);
   // 5 layers, a key and a value of 4 heads of 8, 2 bytes each, for each of 512 tokens
-  CHECK(info.at("memory").back().at("kv_bytes") == 5 * 2 * 4 * 8 * 2 * 512);
+  CHECK(info.at("memory").back().at("kv_bytes") == 5 * 2 * 4 * (8 * 2 + 4) * 512);
   CHECK(run({"info", *model}).out.find("260 thousand") != std::string::npos);
 }
 

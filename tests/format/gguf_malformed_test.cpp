@@ -65,9 +65,9 @@ format::ModelFile load(const Bytes& file) {
 
 // Well-formed files whose fault lies in what they mean: the model and the tokenizer refuse them.
 bool is_well_formed(const std::string& id, const std::string& category) {
-  constexpr std::array kPrefixes = {"wrongtype-",      "vocab-",         "tensor-count-0",
-                                    "tensor-count-46", "missing-tensor", "renamed-tensor",
-                                    "dims-swapped",    "dims-norm-",     "dim-1"};
+  constexpr std::array kPrefixes = {"wrongtype-",     "vocab-",         "tensor-count-0", "tensor-count-46",
+                                    "missing-tensor", "renamed-tensor", "dims-swapped",   "dims-norm-",
+                                    "dim-1",          "dim-31"};
   return category == "hparam" ||
          std::ranges::any_of(kPrefixes, [&](const char* prefix) { return id.starts_with(prefix); });
 }

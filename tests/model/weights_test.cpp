@@ -55,6 +55,8 @@ TEST_CASE("every tensor of every architecture is refused by name when its shape 
         for (const uint64_t value : {tensor.dimensions[d] + 1, tensor.dimensions[d] - 1}) {
           std::vector<uint64_t> dimensions = tensor.dimensions;
           dimensions[d] = value;
+          // More rows than tokens pad the embedding.
+          if (tensor.name == "token_embd.weight" && d == 1 && value > tensor.dimensions[d]) continue;
           CHECK(names(with_dimensions(dimensions), tensor.name));
         }
       std::vector<uint64_t> more = tensor.dimensions;

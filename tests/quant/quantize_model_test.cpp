@@ -111,6 +111,7 @@ TEST_CASE("what a type cannot hold is refused with the tensor, the place and a t
     CAPTURE(std::string(one.type));
     CAPTURE(one.value);
     write_source(folder / "in.gguf", random, one.value);
+    std::filesystem::remove(folder / "out.gguf");
     Job job;
     job.type = one.type;
     std::string message;

@@ -164,7 +164,7 @@ TEST_CASE("missing and unknown keys are named") {
   TinyModel model;
   model.model = "rwkv\n";
   CHECK(refusal(model.build()) ==
-        "tokenizer.ggml.model is \"rwkv\\n\", expected llama, gpt2, gemma4, t5 or bert");
+        "tokenizer.ggml.model is \"rwkv\\n\", expected llama, gpt2, gemma4, t5, bert or none");
   file = TinyModel().build();
   file.metadata.set("tokenizer.ggml.add_eos_token", true);
   CHECK(names(refusal(file), "eos"));
