@@ -6,7 +6,7 @@ _ruvllm_bench() {
     '')
       case $previous in
       -m | --model) compopt -o default; return ;;
-      --kv-type) mapfile -t COMPREPLY < <(compgen -W 'f32 f16' -- "$word"); return ;;
+      --kv-type) mapfile -t COMPREPLY < <(compgen -W 'f32 q16' -- "$word"); return ;;
       --quantize-on-load) return ;;
       -p | --prompts) return ;;
       -n | --generated) return ;;

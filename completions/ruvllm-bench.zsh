@@ -3,8 +3,8 @@
 _arguments -s \
     '*-m+[A .gguf file, a model folder, ORG/NAME\[\:TYPE\] on the hub, or an alias.]:MODEL:_files' \
     '*--model=[A .gguf file, a model folder, ORG/NAME\[\:TYPE\] on the hub, or an alias.]:MODEL:_files' \
-    '*--kv-type=[Keep keys and values in this type; with f32, attention is in f32, too. \[f16\]]:f32|f16:(f32 f16)' \
-    '*--quantize-on-load=[Make the weights this type first, as `ruvllm quantize --type` would (Q4_K_M, Q8_0, PIQ3 ...).]:TYPE: ' \
+    '*--kv-type=[Keep keys and values in this type\: f32, or q16 (f16 means it too), 16-bit integers with a scale a vector. \[q16\]]:f32|q16:(f32 q16)' \
+    '*--quantize-on-load=[Make the weights this type first, as `ruvllm quantize --search fast --type` would (Q4_K_M, PIQ3 ...).]:TYPE: ' \
     '*-p+[Prefill this many tokens; 0 for none. \[512\]]:N,...: ' \
     '*--prompts=[Prefill this many tokens; 0 for none. \[512\]]:N,...: ' \
     '*-n+[Decode this many tokens; 0 for none. \[128\]]:N,...: ' \
@@ -21,7 +21,7 @@ _arguments -s \
     '*--kernels[Measure every kernel against the machine'\''s limits; needs no model.]' \
     '*--save-synthetic=[Write the synthetic model to a GGUF file, and stop.]:FILE:_files' \
     '*--baseline=[Compare with the JSON rows of an earlier run.]:FILE:_files' \
-    '*--max-slowdown=[Fail where a test is slower than the baseline by more, and by more than noise. \[5%\]]:PERCENT: ' \
+    '*--max-slowdown=[Fail where a test is slower than the baseline by more, and surely slower at all. \[5%\]]:PERCENT: ' \
     '*--perplexity=[Measure how well the model predicts this text.]:FILE:_files' \
     '*-c+[Tokens in a window, with the one that opens it. \[512\]]:N: ' \
     '*--ctx=[Tokens in a window, with the one that opens it. \[512\]]:N: ' \

@@ -14,7 +14,7 @@ _ruvllm_chat() {
       --stop) return ;;
       -c | --ctx) return ;;
       --chunk) return ;;
-      --kv-type) mapfile -t COMPREPLY < <(compgen -W 'f32 f16' -- "$word"); return ;;
+      --kv-type) mapfile -t COMPREPLY < <(compgen -W 'f32 q16' -- "$word"); return ;;
       --quantize-on-load) return ;;
       --temp) return ;;
       --top-k) return ;;

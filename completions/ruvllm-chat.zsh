@@ -17,8 +17,8 @@ _arguments -s \
     '*-c+[Room for this many tokens (what the model was trained for).]:N: ' \
     '*--ctx=[Room for this many tokens (what the model was trained for).]:N: ' \
     '*--chunk=[Read the prompt this many tokens at a time; changes no bit. \[512\]]:N: ' \
-    '*--kv-type=[Keep keys and values in this type; with f32, attention is in f32, too. \[f16\]]:f32|f16:(f32 f16)' \
-    '*--quantize-on-load=[Make the weights this type first, as `ruvllm quantize --type` would (Q4_K_M, Q8_0, PIQ3 ...).]:TYPE: ' \
+    '*--kv-type=[Keep keys and values in this type\: f32, or q16 (f16 means it too), 16-bit integers with a scale a vector. \[q16\]]:f32|q16:(f32 q16)' \
+    '*--quantize-on-load=[Make the weights this type first, as `ruvllm quantize --search fast --type` would (Q4_K_M, PIQ3 ...).]:TYPE: ' \
     '*--temp=[Spread the choice\: 0 takes the likeliest token every time. \[0.7\]]:X: ' \
     '*--top-k=[Keep this many of the likeliest tokens; 0 keeps all. \[0\]]:X: ' \
     '*--top-p=[Keep the likeliest tokens that together have this probability. \[0.9\]]:X: ' \

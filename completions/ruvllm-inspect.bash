@@ -37,7 +37,7 @@ _ruvllm_inspect() {
       --out) compopt -o default; return ;;
       --chunk) return ;;
       -c | --ctx) return ;;
-      --kv-type) mapfile -t COMPREPLY < <(compgen -W 'f32 f16' -- "$word"); return ;;
+      --kv-type) mapfile -t COMPREPLY < <(compgen -W 'f32 q16' -- "$word"); return ;;
       --quantize-on-load) return ;;
       --color) mapfile -t COMPREPLY < <(compgen -W 'auto always never' -- "$word"); return ;;
       --config) compopt -o default; return ;;
@@ -63,6 +63,7 @@ _ruvllm_inspect() {
       case $previous in
       -m | --model) compopt -o default; return ;;
       --template) compopt -o default; return ;;
+      --template-name) return ;;
       --messages) compopt -o default; return ;;
       --tools) compopt -o default; return ;;
       --date) return ;;
@@ -72,7 +73,7 @@ _ruvllm_inspect() {
       --cache-dir) compopt -o default; return ;;
       -t | --threads) return ;;
       esac
-      [[ $word == -* ]] && mapfile -t COMPREPLY < <(compgen -W '-m --model --template --messages --tools --no-generation-prompt --date --var -h --help --version -v --verbose -q --quiet --json --color --config --cache-dir --offline -t --threads' -- "$word") && return
+      [[ $word == -* ]] && mapfile -t COMPREPLY < <(compgen -W '-m --model --template --template-name --messages --tools --no-generation-prompt --date --var -h --help --version -v --verbose -q --quiet --json --color --config --cache-dir --offline -t --threads' -- "$word") && return
       ;;
     embed)
       case $previous in

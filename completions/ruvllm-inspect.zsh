@@ -43,10 +43,10 @@ case $words[2] in
     '*--top=[Show the N likeliest next tokens.]:N: ' \
     '*--out=[Write raw little-endian f32, one row a token, to this file.]:FILE:_files' \
     '*--chunk=[Feed this many tokens at a time; changes no bit. \[512\]]:N: ' \
-    '*-c+[Room for this many tokens (as many as there are)\: some models turn positions by it.]:N: ' \
-    '*--ctx=[Room for this many tokens (as many as there are)\: some models turn positions by it.]:N: ' \
-    '*--kv-type=[Keep keys and values in this type; with f32, attention is in f32, too. \[f16\]]:f32|f16:(f32 f16)' \
-    '*--quantize-on-load=[Make the weights this type first, as `ruvllm quantize --type` would (Q4_K_M, Q8_0, PIQ3 ...).]:TYPE: ' \
+    '*-c+[Room for this many tokens (what the model was made for)\: some models turn positions by it.]:N: ' \
+    '*--ctx=[Room for this many tokens (what the model was made for)\: some models turn positions by it.]:N: ' \
+    '*--kv-type=[Keep keys and values in this type\: f32, or q16 (f16 means it too), 16-bit integers with a scale a vector. \[q16\]]:f32|q16:(f32 q16)' \
+    '*--quantize-on-load=[Make the weights this type first, as `ruvllm quantize --search fast --type` would (Q4_K_M, PIQ3 ...).]:TYPE: ' \
     '*-h[Show this page.]' \
     '*--help[Show this page.]' \
     '*--version[Show the version.]' \
@@ -96,6 +96,7 @@ case $words[2] in
     '*-m+[A .gguf file, a model folder, ORG/NAME\[\:TYPE\] on the hub, or an alias.]:MODEL:_files' \
     '*--model=[A .gguf file, a model folder, ORG/NAME\[\:TYPE\] on the hub, or an alias.]:MODEL:_files' \
     '*--template=[Use this Jinja template in place of the model'\''s.]:FILE:_files' \
+    '*--template-name=[Of a model with several templates, use this one (tool_use, rag ...).]:NAME: ' \
     '*--messages=[The conversation\: a JSON list of messages.]:FILE:_files' \
     '*--tools=[Tools to offer\: a JSON list.]:FILE:_files' \
     '*--no-generation-prompt[Leave out what opens the answer.]' \

@@ -37,8 +37,13 @@ _ruvllm_train_qat() {
       --lambda-task) return ;;
       --lambda-kd) return ;;
       --lambda-reasoning) return ;;
-      --reasoning) mapfile -t COMPREPLY < <(compgen -W 'default math code' -- "$word"); return ;;
       --kd-temperature) return ;;
+      --reasoning) mapfile -t COMPREPLY < <(compgen -W 'default math code' -- "$word"); return ;;
+      --reasoning-step) return ;;
+      --reasoning-trajectory) return ;;
+      --reasoning-answer) return ;;
+      --reasoning-threshold) return ;;
+      --reasoning-dims) return ;;
       --precision) mapfile -t COMPREPLY < <(compgen -W 'f32 bf16' -- "$word"); return ;;
       --teacher-cache) compopt -o default; return ;;
       --teacher-top-k) return ;;
@@ -54,7 +59,7 @@ _ruvllm_train_qat() {
       --cache-dir) compopt -o default; return ;;
       -t | --threads) return ;;
       esac
-      [[ $word == -* ]] && mapfile -t COMPREPLY < <(compgen -W '--from-scratch --tokenizer --chat-template --recipe --recipe-out --data --data-free --eval --sequence --batch-tokens --accumulate --target -o --out --ste --preset --bits --granularity --pi-k --incoherence --codebook --asymmetric --tensor --output-type --embedding-type --pure --calibration-tokens --epochs --lr --warmup-epochs --weight-decay --grad-clip --teacher --weights --lambda-task --lambda-kd --lambda-reasoning --reasoning --line-steps --kd-temperature --precision --teacher-cache --teacher-top-k --lora-rank --adapter-out --checkpoint-activations --seed --checkpoint-dir --checkpoint-every --resume --log --plot -h --help --version -v --verbose -q --quiet --json --color --config --cache-dir --offline -t --threads' -- "$word") && return
+      [[ $word == -* ]] && mapfile -t COMPREPLY < <(compgen -W '--from-scratch --tokenizer --chat-template --recipe --recipe-out --data --data-free --eval --sequence --batch-tokens --accumulate --target -o --out --ste --preset --bits --granularity --pi-k --incoherence --codebook --asymmetric --tensor --output-type --embedding-type --pure --calibration-tokens --epochs --lr --warmup-epochs --weight-decay --grad-clip --teacher --weights --lambda-task --lambda-kd --lambda-reasoning --kd-temperature --reasoning --reasoning-step --reasoning-trajectory --reasoning-answer --reasoning-threshold --reasoning-dims --reasoning-raw --line-steps --precision --teacher-cache --teacher-top-k --lora-rank --adapter-out --checkpoint-activations --seed --checkpoint-dir --checkpoint-every --resume --log --plot -h --help --version -v --verbose -q --quiet --json --color --config --cache-dir --offline -t --threads' -- "$word") && return
       ;;
   esac
   compopt -o default

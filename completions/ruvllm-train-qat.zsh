@@ -3,10 +3,10 @@
 _arguments -s \
     '*--from-scratch=[Train a new model of the shape in this JSON file.]:SHAPE.json: ' \
     '*--tokenizer=[With --from-scratch\: '\''train'\'' a vocabulary, or take MODEL'\''s. \[train\]]:train|MODEL:(train MODEL)' \
-    '*--chat-template=[With --from-scratch\: speak in this template, not in ChatML.]:FILE.jinja: ' \
+    '*--chat-template=[Speak in this template, not in the model'\''s own (a new one'\''s\: ChatML).]:FILE.jinja: ' \
     '*--recipe=[Take what is not given here from a JSON or TOML file.]:FILE:_files' \
     '*--recipe-out=[Write such a file of this run.]:FILE:_files' \
-    '*--data=[Train on these .txt or .jsonl files.]:FILE:_files' \
+    '*--data=[Train on these files\: plain text, or rows of JSON.]:FILE:_files' \
     '*--data-free=[Let the teacher write this many tokens to train on, beside --data or instead of it (200000 on quantised targets without --data).]:TOKENS: ' \
     '*--eval=[Measure on this text, which is not trained on.]:FILE:_files' \
     '*--sequence=[Cut documents at this many tokens. \[256\]]:TOKENS: ' \
@@ -22,7 +22,7 @@ _arguments -s \
     '*--pi-k=[On PIQ grids, let steps be alpha * pi / K.]:2|3|4|5:(2 3 4 5)' \
     '*--incoherence[On PIQ targets, rotate tensors whose error that lowers.]' \
     '*--codebook[On PIQ targets, learn levels from the weights where they help.]' \
-    '*--asymmetric[With --bits 4 or 5, give each block a minimum as well.]' \
+    '*--asymmetric[With --bits 2, 4 or 5, give each block a minimum as well.]' \
     '*--tensor=[Type of tensors whose names match; the first match counts.]:REGEX=TYPE: ' \
     '*--output-type=[Type of the output matrix.]:TYPE: ' \
     '*--embedding-type=[Type of the token embedding.]:TYPE: ' \
@@ -30,7 +30,7 @@ _arguments -s \
     '*--calibration-tokens=[Measure on this many tokens of the data which weights matter; 0\: don'\''t. \[16384\]]:N: ' \
     '*--epochs=[Go over the data this often. \[3\]]:N: ' \
     '*--lr=[Set the peak learning rate. \[0.0001\]]:X: ' \
-    '*--warmup-epochs=[Raise the learning rate over this many epochs (a tenth of the run at most). \[1\]]:X: ' \
+    '*--warmup-epochs=[Train in full precision over this many epochs, while the learning rate rises (1, or a tenth of --epochs where that is less).]:X: ' \
     '*--weight-decay=[Shrink matrices by this at each step, times the learning rate. \[0.01\]]:X: ' \
     '*--grad-clip=[Clip the gradient'\''s norm here; 0\: never. \[1\]]:X: ' \
     '*--teacher=[Distil from this model (the model itself where not given).]:MODEL:_files' \
@@ -38,9 +38,15 @@ _arguments -s \
     '*--lambda-task=[Weigh the loss on the text (1, or 0 where all of it is --data-free).]:X: ' \
     '*--lambda-kd=[Weigh the distance from the teacher (on quantised targets 0.5, or 1 where all text is --data-free; else 0).]:X: ' \
     '*--lambda-reasoning=[Weigh how far states at the ends of reasoning steps are from the teacher'\''s (0.2 on quantised targets).]:X: ' \
-    '*--reasoning=[How the parts of that loss are weighed. \[default\]]:default|math|code:(default math code)' \
-    '*--line-steps[Take the lines of plain text for reasoning steps.]' \
     '*--kd-temperature=[Soften teacher and student by this. \[3\]]:T: ' \
+    '*--reasoning=[Take the parts of the reasoning loss, and what they compare, from a preset. \[default\]]:default|math|code:(default math code)' \
+    '*--reasoning-step=[Weigh its part on the direction of states (0.3).]:X: ' \
+    '*--reasoning-trajectory=[Weigh its part on the way from state to state (0.5).]:X: ' \
+    '*--reasoning-answer=[Weigh its part on answers (0.2).]:X: ' \
+    '*--reasoning-threshold=[Count steps in --eval that are less similar than this (0.9).]:X: ' \
+    '*--reasoning-dims=[Compare so many dimensions of a state (256, or all where it has fewer).]:N: ' \
+    '*--reasoning-raw[Take the way between states as they are, not brought to one length first.]' \
+    '*--line-steps[Take the lines of plain text for reasoning steps.]' \
     '*--precision=[Multiply by weights in f32, or in bf16 with f32 sums, which is faster. \[f32\]]:f32|bf16:(f32 bf16)' \
     '*--teacher-cache=[Ask the teacher once, and keep what it says in this file for the epochs and runs to come.]:FILE:_files' \
     '*--teacher-top-k=[Keep this many tokens of each place there, the rest as one bucket (64 with --teacher-cache).]:K: ' \
