@@ -1,6 +1,7 @@
 // A training configuration as a file, JSON or TOML: every key stands for an option of the command line, which
 // wins where both are given. A recipe that was written holds everything that decides the output, so that
-// reading it gives the same bytes. Tested by tests/train/recipe_test.cpp.
+// reading it gives the same bytes. Tested by tests/train/settings_test.cpp and
+// tests/cli/train_qat_options_test.cpp.
 #pragma once
 
 #include "train/settings.h"

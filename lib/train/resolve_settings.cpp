@@ -227,6 +227,14 @@ void resolve_losses(Settings& settings) {
   set_default(settings, "--lambda-task", losses.task, is_written && losses.distillation > 0 ? 0.0f : 1.0f);
 }
 
+// "--weights reasoning-focused: ", of an option that a preset has set; else nothing.
+std::string preset_of(const Settings& settings, const Setting& setting, Origin origin) {
+  if (origin != Origin::preset && origin != Origin::recipe_preset) return {};
+  const bool is_weight = setting.key.starts_with("weights.");
+  return fmt::format("{} {}: ", is_weight ? "--weights" : "--preset",
+                     is_weight ? settings.weights : settings.preset);
+}
+
 // Options that would have no effect are refused; those of a recipe whose type the command line has overruled
 // are left out, and that is said.
 void check_conditions(Settings& settings, bool overruled) {
@@ -234,8 +242,8 @@ void check_conditions(Settings& settings, bool overruled) {
     const Setting& setting = *objection->setting;
     const Origin origin = settings.given.find(setting.option)->second;
     if (!overruled || origin != Origin::recipe)
-      throw Error(Errc::usage, "{} ({}) would have no effect: {}", setting.option,
-                  printable(value_text(setting, settings)), objection->why);
+      throw Error(Errc::usage, "{}{} ({}) can't act here: {}", preset_of(settings, setting, origin),
+                  setting.option, printable(value_text(setting, settings)), objection->why);
     settings.notes.push_back(fmt::format("{}: {} is left out, for beside the type of the command line {}",
                                          settings.recipe.string(), setting.key, objection->why));
     copy_setting(setting, Settings{}, settings);

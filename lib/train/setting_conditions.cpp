@@ -28,6 +28,13 @@ bool has_piq(const Settings& s) {
 bool has_uniform(const Settings& s) {
   return some_type(s, [](tensor::Format format) { return find_uniform(format) != nullptr; });
 }
+bool blocks_fit(const Settings& s) {
+  const size_t shared = s.run.qat.granularity ? s.run.qat.granularity->block : 0;
+  return !some_type(s, [shared](tensor::Format format) {
+    const UniformFormat* uniform = find_uniform(format);
+    return uniform != nullptr && shared % uniform->block_values != 0;
+  });
+}
 bool is_new(const Settings& s) { return !s.from_scratch.empty(); }
 bool is_not_new(const Settings& s) { return s.from_scratch.empty(); }
 bool has_lora(const Settings& s) { return s.run.lora_rank > 0; }
@@ -73,6 +80,10 @@ constexpr Condition kConditions[] = {
     {"--granularity", has_uniform,
      "it shares the steps of PIQ2, PIQ3, Q4_0, Q5_0 and Q8_0, and no weight gets these"},
     {"--granularity", no_levels, "the uneven levels of --codebook have no steps to share"},
+    {"--granularity", blocks_fit,
+     "a step is shared by whole blocks of a type, of 256 values in PIQ2 and PIQ3 and 32 in others; --bits 2 "
+     "and 3 take "
+     "the blocks that fit"},
     {"--pi-k", has_piq, "no weight becomes PIQ2 or PIQ3 (--target, --bits 2 or 3, --tensor)"},
     {"--pi-k", no_levels, "the levels of --codebook take the place of steps of alpha * pi / K"},
     {"--incoherence", has_piq, "no weight becomes PIQ2 or PIQ3 (--target, --bits 2 or 3, --tensor)"},
