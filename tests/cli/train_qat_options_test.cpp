@@ -155,7 +155,8 @@ TEST_CASE("what the command line says of the type wins over the recipe's") {
   write_file_atomically(lab.path("recipe.json"), R"({"bits": 4})");
   lab.trained({"--recipe", lab.path("recipe.json"), "--target", "Q8_0"});
   const Finished listed = run({"inspect", "tensors", lab.path("trained.gguf"), "--json"});
-  for (const Json& tensor : parse_json(listed.out, "tensors")["tensors"])
+  const Json tensors = parse_json(listed.out, "tensors");
+  for (const Json& tensor : tensors.at("tensors"))
     if (tensor["name"] == "blk.0.attn_q.weight") CHECK(tensor["type"] == "Q8_0");
 }
 

@@ -166,8 +166,8 @@ TEST_CASE("missing and unknown keys are named") {
   CHECK(refusal(model.build()) ==
         "tokenizer.ggml.model is \"rwkv\\n\", expected llama, gpt2, gemma4, t5, bert or none");
   file = TinyModel().build();
-  file.metadata.set("tokenizer.ggml.add_eos_token", true);
-  CHECK(names(refusal(file), "eos"));
+  file.metadata.set("tokenizer.ggml.add_sep_token", true);
+  CHECK(names(refusal(file), "sep"));
 }
 
 TEST_CASE("merges with a missing part are refused, those that name no token are passed over and told") {
