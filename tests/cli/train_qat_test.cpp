@@ -123,7 +123,8 @@ TEST_CASE("a mixture of experts keeps its layout, and the file holds what was ev
     const auto shapes = [](const std::string& file) {
       std::map<std::string, Json> by_name;
       const Finished listed = run({"inspect", "tensors", file, "--json"});
-      for (const Json& tensor : parse_json(listed.out, "tensors")["tensors"])
+      const Json tensors = parse_json(listed.out, "tensors");
+      for (const Json& tensor : tensors.at("tensors"))
         by_name[tensor["name"]] = tensor["shape"];
       return by_name;
     };
@@ -218,7 +219,8 @@ TEST_CASE("a recipe that was written says the same when it is read, in JSON and 
   CHECK(write({"--recipe", folder / "plain.json"}, "again.json") ==
         read_file(folder / "plain.json", 1 << 16));
   const Finished info = run({"inspect", "tensors", folder / "out.gguf", "--json"});
-  for (const Json& tensor : parse_json(info.out, "tensors")["tensors"])
+  const Json tensors = parse_json(info.out, "tensors");
+  for (const Json& tensor : tensors.at("tensors"))
     if (tensor["name"] == "blk.0.attn_q.weight") CHECK(tensor["type"] == "Q4_0");
   std::filesystem::remove(folder / "out.gguf");
   std::vector<std::string> again = {

@@ -57,9 +57,10 @@ Json to_tokenizer_json(const std::string& name, Json pre_tokenizer, bool ignore_
 
 std::vector<std::string> sample_texts() {
   std::vector<std::string> texts;
-  if (const auto path = test::test_data("tokenizers/extra.json"))
-    for (const Json& test_case : parse_json(read_file(*path, 1 << 20), "extra.json")["cases"])
-      texts.push_back(test_case["text"].get<std::string>());
+  if (const auto path = test::test_data("tokenizers/extra.json")) {
+    const Json extra = parse_json(read_file(*path, 1 << 20), "extra.json");
+    for (const Json& test_case : extra.at("cases")) texts.push_back(test_case["text"].get<std::string>());
+  }
   if (const auto path = test::test_data("stories260K/stories-eval.txt"))
     texts.push_back(read_file(*path, 1 << 20));
   Random random(test::test_seed());
