@@ -236,6 +236,7 @@ void write_recipe(const Settings& settings, const std::filesystem::path& path) {
   OrderedJson json = OrderedJson::object();
   for (const Setting& setting : all_settings()) {
     if (setting.key.empty()) continue;
+    if (!settings.is_given(setting.option) && !can_act(setting, settings)) continue;  // nobody asks for it
     OrderedJson value = std::visit([](const auto* place) { return json_of(*place); },
                                    setting.field(const_cast<Settings&>(settings)));
     if (setting.key_is_opposite) value = !value.get<bool>();

@@ -16,7 +16,7 @@ namespace ruvllm::train {
 /// TOML.
 bool apply_recipe(Settings& settings, const std::filesystem::path& path);
 
-/// Writes every key, atomically.
+/// Writes every key that has an effect, atomically.
 void write_recipe(const Settings& settings, const std::filesystem::path& path);
 
 }  // namespace ruvllm::train

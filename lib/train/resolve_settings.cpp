@@ -295,6 +295,10 @@ void check_whole(const Settings& settings) {
   if (run.batch_tokens < run.sequence_tokens)
     throw Error(Errc::usage, "--batch-tokens is {}, less than --sequence, which is {}", run.batch_tokens,
                 run.sequence_tokens);
+  const LossWeights& losses = run.trainer.losses;
+  if (losses.task == 0 && losses.distillation == 0 && losses.reasoning == 0)
+    throw Error(Errc::usage,
+                "--lambda-task, --lambda-kd and --lambda-reasoning are all 0: nothing would be learned");
   const std::string extension = settings.plot.extension().string();
   if (!settings.plot.empty() && extension != ".svg" && extension != ".html")
     throw Error(Errc::usage, "--plot: '{}' ends neither in .svg nor in .html", settings.plot.string());

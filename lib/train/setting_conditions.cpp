@@ -44,7 +44,6 @@ bool distils(const Settings& s) { return s.run.trainer.losses.distillation > 0; 
 bool reasons(const Settings& s) { return s.run.trainer.losses.reasoning > 0; }
 bool learns_from_teacher(const Settings& s) { return distils(s) || reasons(s); }
 bool asks_teacher(const Settings& s) { return learns_from_teacher(s) || s.data_free_tokens > 0; }
-bool learns_something(const Settings& s) { return s.run.trainer.losses.task > 0 || learns_from_teacher(s); }
 bool measures_steps(const Settings& s) { return s.run.evaluation && learns_from_teacher(s); }
 bool compares_states(const Settings& s) { return reasons(s) || measures_steps(s); }
 bool compares_moves(const Settings& s) {
@@ -91,7 +90,6 @@ constexpr Condition kConditions[] = {
     {"--calibration-tokens", has_grid, "no weight is quantised, so none has to matter more"},
     {"--calibration-tokens", is_not_new, "the random weights of --from-scratch know nothing of the data"},
 
-    {"--lambda-task", learns_something, "all parts of the loss weigh 0"},
     {"--lambda-kd", has_teacher, "a model that is new needs a --teacher"},
     {"--lambda-reasoning", has_teacher, "a model that is new needs a --teacher"},
     {"--teacher", asks_teacher,
@@ -125,9 +123,16 @@ std::optional<Objection> find_objection(const Settings& settings) {
   for (const Condition& condition : kConditions) {
     const Setting& setting = find_setting(condition.option);
     if (!settings.is_given(setting.option) || is_default(setting, settings)) continue;
+    if (number_of(setting, settings) == 0.0) continue;  // it asks for nothing
     if (!condition.holds(settings)) return Objection{&setting, std::string(condition.why)};
   }
   return std::nullopt;
+}
+
+bool can_act(const Setting& setting, const Settings& settings) {
+  return std::ranges::all_of(kConditions, [&](const Condition& condition) {
+    return condition.option != setting.option || condition.holds(settings);
+  });
 }
 
 }  // namespace ruvllm::train

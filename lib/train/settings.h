@@ -119,6 +119,8 @@ struct Objection {
 /// The first among the options that are set and would have no effect, once it is known which types the
 /// weights get.
 std::optional<Objection> find_objection(const Settings& settings);
+/// Whether the option has an effect, where it is set, beside the others.
+bool can_act(const Setting& setting, const Settings& settings);
 
 /// Fills in what recipe and presets say, checks what only makes sense together or in a range, works out what
 /// it means for the run, and writes the recipe where one is wanted. `given` has what the command line says.

@@ -35,7 +35,7 @@ class Lab {
                           R"("context_length":64,"attention.layer_norm_rms_epsilon":1e-5,"vocab_size":290,)"
                           R"("tied_head":false})");
     const Finished made = run({"train-qat", "--from-scratch", path("shape.json"), "--data", path("text.txt"),
-                               "--sequence", "32", "--batch-tokens", "64", "--epochs", "1", "--lr", "1e-2",
+                               "--sequence", "64", "--batch-tokens", "128", "--epochs", "1", "--lr", "1e-2",
                                "--out", path("model.gguf"), "-t", "1"});
     CAPTURE(made.err);
     REQUIRE(made.exit_code == 0);

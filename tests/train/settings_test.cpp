@@ -141,6 +141,8 @@ TEST_CASE("options that would have no effect are refused, by name and with the r
       {"--checkpoint-every", "--checkpoint-dir", [](Settings& s) { s.run.checkpoint_every = 3; }},
       {"--asymmetric", "3 or 8 bits", [](Settings& s) { s.bits = 3, s.asymmetric = true; }},
       {"--asymmetric", "3 or 8 bits", [](Settings& s) { s.bits = 8, s.asymmetric = true; }},
+      {"--lambda-task", "nothing would be learned",
+       [](Settings& s) { s.target = "F32", s.run.trainer.losses.task = 0; }},
       {"--adapter-out", "--lora-rank", [](Settings& s) { s.run.adapter_output = "a.gguf"; }},
   };
   for (const Case& vain : cases) {
@@ -155,6 +157,15 @@ TEST_CASE("options that would have no effect are refused, by name and with the r
     CHECK(names(message, vain.option));
     CHECK(names(message, vain.reason));
   }
+}
+
+TEST_CASE("a number of 0 asks for nothing, and is accepted where more would be refused") {
+  Settings settings = plain();
+  settings.target = "F32";
+  settings.run.data = {"text.txt"};
+  settings.run.calibration_tokens = 0;
+  for (const char* option : {"--target", "--data", "--calibration-tokens"}) give(settings, option);
+  CHECK(refusal(settings).empty());
 }
 
 TEST_CASE("a PIQ matrix by a rule is one for the options of PIQ") {
