@@ -1,7 +1,7 @@
 // Which options have an effect beside which others. Every row is a claim about the run: where the option is
 // set and the predicate holds, the output (or, of options that decide nothing, the report, the time or the
 // memory) is another than without it; where it doesn't, the option is refused with the row's words. The test
-// of all pairs goes through these rows (tests/train/setting_pairs_test.cpp).
+// of all pairs goes through these rows (tests/train/setting_pairs_long_test.cpp).
 #include "train/settings.h"
 
 #include "tensor/format.h"

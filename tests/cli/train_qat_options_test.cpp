@@ -32,7 +32,7 @@ class Lab {
     write_file_atomically(folder_ / "shape.json",
                           R"({"architecture":"llama","block_count":1,"embedding_length":64,)"
                           R"("feed_forward_length":64,"attention.head_count":2,"attention.head_count_kv":1,)"
-                          R"("context_length":64,"attention.layer_norm_rms_epsilon":1e-5,"vocab_size":290,)"
+                          R"("context_length":128,"attention.layer_norm_rms_epsilon":1e-5,"vocab_size":290,)"
                           R"("tied_head":false})");
     const Finished made = run({"train-qat", "--from-scratch", path("shape.json"), "--data", path("text.txt"),
                                "--sequence", "64", "--batch-tokens", "128", "--epochs", "1", "--lr", "1e-2",
@@ -54,9 +54,9 @@ class Lab {
             "--epochs",
             "1",
             "--sequence",
-            "32",
-            "--batch-tokens",
             "64",
+            "--batch-tokens",
+            "128",
             "--lr",
             "1e-2",
             "-t",
@@ -208,7 +208,7 @@ TEST_CASE("evaluation tells the answers' loss, and that data has no steps to rea
   CHECK(has_answers);
   const Finished plain =
       run({"train-qat", lab.path("model.gguf"), "--data", lab.path("text.txt"), "--epochs", "1", "--sequence",
-           "32", "--batch-tokens", "64", "--lambda-reasoning", "0.7", "--out", lab.path("c.gguf")});
+           "64", "--batch-tokens", "128", "--lambda-reasoning", "0.7", "--out", lab.path("c.gguf")});
   CHECK(plain.exit_code == 0);
   CHECK(plain.err.find("no reasoning steps") != std::string::npos);
 }

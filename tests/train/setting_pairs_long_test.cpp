@@ -4,11 +4,11 @@
 
 #include "base/error.h"
 #include "base/file.h"
-#include "base/strings.h"
 #include "test_support.h"
 #include "text/tokenizer.h"
 #include "train/fresh_model.h"
 #include "train/setting_samples.h"
+#include "train/typed_setting.h"
 
 #include <doctest/doctest.h>
 
@@ -18,7 +18,6 @@
 #include <map>
 #include <set>
 #include <string>
-#include <type_traits>
 
 using namespace ruvllm;
 using namespace ruvllm::train;
@@ -78,21 +77,7 @@ class Lab {
     const auto name = kNames.find(value);
     const std::string text = name == kNames.end() ? std::string(value) : (folder_ / name->second).string();
     if (option == "--from-scratch") settings.model.clear(), settings.given.erase("MODEL");
-    std::visit(
-        [&](auto* place) {
-          using T = std::remove_pointer_t<decltype(place)>;
-          if constexpr (std::is_same_v<T, bool>)
-            *place = true;
-          else if constexpr (std::is_arithmetic_v<T>)
-            *place = static_cast<T>(*parse_number(text));
-          else if constexpr (std::is_same_v<T, std::vector<std::string>> ||
-                             std::is_same_v<T, std::vector<std::filesystem::path>>)
-            place->emplace_back(text);
-          else
-            *place = text;
-        },
-        find_setting(option).field(settings));
-    settings.given.emplace(option, Origin::command_line);
+    test::type_setting(settings, option, text);
   }
 
   TypePlan types(const Settings& settings) const {
@@ -156,15 +141,6 @@ struct Choice {
 };
 
 }  // namespace
-
-TEST_CASE("every option has a sample, and samples are of options") {
-  std::set<std::string_view> sampled;
-  for (const test::SettingSample& sample : test::setting_samples()) {
-    CHECK(sampled.insert(sample.option).second);
-    CHECK(find_setting(sample.option).option == sample.option);
-  }
-  CHECK(sampled.size() == all_settings().size());
-}
 
 TEST_CASE("every pair of options works together, to another output, or is refused by name") {
   Lab lab;

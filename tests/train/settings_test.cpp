@@ -5,6 +5,8 @@
 #include "base/file.h"
 #include "base/json.h"
 #include "test_support.h"
+#include "train/setting_samples.h"
+#include "train/typed_setting.h"
 
 #include <doctest/doctest.h>
 
@@ -287,4 +289,38 @@ TEST_CASE("the man page names every key") {
   const std::string roff = recipe_keys_roff();
   for (const Setting& setting : all_settings())
     if (!setting.key.empty()) CHECK(roff.find(fmt::format("\n{} (", setting.key)) != std::string::npos);
+}
+
+TEST_CASE("every option has a sample, and samples are of options") {
+  std::set<std::string_view> sampled;
+  for (const test::SettingSample& sample : test::setting_samples()) {
+    CHECK(sampled.insert(sample.option).second);
+    CHECK(find_setting(sample.option).option == sample.option);
+  }
+  CHECK(sampled.size() == all_settings().size());
+}
+
+TEST_CASE("every pair of options is accepted, or refused with one of them named") {
+  int n_accepted = 0, n_refused = 0;
+  for (const test::SettingSample& a : test::setting_samples())
+    for (const test::SettingSample& b : test::setting_samples())
+      for (const std::string_view value : a.values) {
+        // These two are about files, which setting_pairs_long_test.cpp makes.
+        if (a.option == b.option || a.option.starts_with("--recipe") || b.option.starts_with("--recipe"))
+          continue;
+        Settings settings = plain();
+        test::type_setting(settings, "--data", "text.txt");
+        test::type_setting(settings, a.option, std::string(value));
+        test::type_setting(settings, b.option, std::string(b.values[0]));
+        if (!settings.from_scratch.empty() && a.option != "MODEL" && b.option != "MODEL")
+          settings.model.clear(), settings.given.erase("MODEL");
+        const std::string message = refusal(settings);
+        (message.empty() ? n_accepted : n_refused) += 1;
+        CAPTURE(message);
+        CAPTURE(std::string(a.option));
+        CAPTURE(std::string(b.option));
+        CHECK((message.empty() || names(message, a.option) || names(message, b.option)));
+      }
+  CHECK(n_accepted > 2000);
+  CHECK(n_refused > 300);
 }
