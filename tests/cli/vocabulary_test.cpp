@@ -121,8 +121,8 @@ TEST_CASE("a row beyond the tokenizer's tokens is never chosen, however likely")
 TEST_CASE("a token without a row is an error that names both") {
   const Finished finished = answer(Written({.n_rows = kTokens - 1}));
   CHECK(finished.exit_code == 5);
-  CHECK(finished.out.find(
-            "tokenizer.ggml.tokens has 16 elements, but tensor \"token_embd.weight\" has 15 rows") !=
+  const std::string message = parse_json(finished.out, "stdout").at("error").at("message");
+  CHECK(message.find("tokenizer.ggml.tokens has 16 elements, but tensor \"token_embd.weight\" has 15 rows") !=
         std::string::npos);
 }
 
