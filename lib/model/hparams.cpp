@@ -184,7 +184,13 @@ bool is_neutral(std::string_view name, const Metadata& metadata, const std::stri
   const ValueType type = format::type_of(value);
   const double neutral = name == "rope.scaling.yarn_attn_factor" ? 1.0 : 0.0;
   if (type == ValueType::boolean) return metadata.boolean(key) == false;
-  return format::is_number(type) && metadata.number(key) == neutral;
+  if (!format::is_number(type)) return false;
+  // Of layers with a window, what all layers have.
+  constexpr std::string_view kOfWindows = "_swa";
+  if (name.ends_with(kOfWindows) && metadata.number(key) == metadata.number(std::string_view(key).substr(
+                                                                0, key.size() - kOfWindows.size())))
+    return true;
+  return metadata.number(key) == neutral;
 }
 
 void refuse_unknown_keys(const Metadata& metadata, std::string_view architecture) {
