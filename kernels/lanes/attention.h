@@ -59,58 +59,53 @@ struct AttentionScratch {
   }
 };
 
-/// Keys begin .. begin + 63 as columns; those from `end` on are zeros.
+/// n keys of a block, at most 64, as columns; the rest of them are zeros.
 template <class T, KvFormat format>
-inline void load_keys(const AttentionArguments& a, size_t begin, size_t end, float* keys) {
+inline void load_keys(const StoredBlock& block, size_t n, size_t dimension, float* keys) {
   for (size_t group = 0; group < kKeyVectors; ++group) {
-    const size_t first = begin + 16 * group;
-    for (size_t word = 0; word < words_of<T>(a.key_dimension); word += 16) {
+    for (size_t word = 0; word < words_of<T>(dimension); word += 16) {
       Floats rows[16];
-      for (size_t i = 0; i < 16; ++i)
-        rows[i] = first + i < end ? load_words<T, format>(find_stored(a.key_pages, a.page_tokens,
-                                                                      a.key_stride, format, first + i),
-                                                          word, a.key_dimension)
-                                  : broadcast(0);
+      for (size_t i = 0; i < 16; ++i) {
+        const size_t key = 16 * group + i;
+        rows[i] =
+            key < n ? load_words<T, format>(block.template at<format>(key), word, dimension) : broadcast(0);
+      }
       transpose(rows);
       for (size_t i = 0; i < 16; ++i) store(keys + (word + i) * kKeyBlock + 16 * group, rows[i]);
     }
   }
 }
 
-/// Values of the same keys as rows of `width` words: in integers, those of two keys side by side.
+/// n values of a block as rows of `width` words: in integers, those of two keys side by side.
 template <class T, KvFormat format>
-inline void load_values(const AttentionArguments& a, size_t begin, size_t end, float* values, size_t width) {
-  const auto stored = [&](size_t key) {
-    return find_stored(a.value_pages, a.page_tokens, a.value_stride, format, key);
-  };
+inline void load_values(const StoredBlock& block, size_t n, size_t dimension, float* values, size_t width) {
   for (size_t word = 0; word < words_of<T>(kKeyBlock); ++word) {
     float* to = values + word * width;
-    const size_t key = begin + (T::kInIntegers ? 2 * word : word);
-    const size_t n = key < end ? a.value_dimension : 0;
-    for (size_t d = 0; d < n; d += 16) {
-      if constexpr (!T::kInIntegers) {
-        store(to + d, load_stored<format>(stored(key), d, n));
-      } else {
-        const Ints even = load_low_halves(stored(key), d, n);
-        const Ints odd = key + 1 < end ? load_low_halves(stored(key + 1), d, n) : splat_word(0);
-        store_ints(to + d, either(even, shift_left<16>(odd)));
+    const size_t key = T::kInIntegers ? 2 * word : word;
+    if (key >= n) {
+      memset(to, 0, width * sizeof(float));
+      continue;
+    }
+    const Stored first = block.template at<format>(key);
+    if constexpr (!T::kInIntegers) {
+      for (size_t d = 0; d < dimension; d += 16) store(to + d, load_stored<format>(first, d, dimension));
+    } else {
+      const bool is_alone = key + 1 == n;
+      const Stored second = block.template at<format>(is_alone ? key : key + 1);
+      for (size_t d = 0; d < dimension; d += 16) {
+        const Ints odd = is_alone ? splat_word(0) : load_low_halves(second, d, dimension);
+        store_ints(to + d, either(load_low_halves(first, d, dimension), shift_left<16>(odd)));
       }
     }
-    if (n == 0) memset(to, 0, width * sizeof(float));
   }
 }
 
-/// Scales of the same keys and of their values. A key whose value is no number is none itself: so is what
-/// comes of every row that sees it, and no other.
-inline void load_scales(const AttentionArguments& a, size_t begin, size_t end,
+/// Scales of n keys of a block and of their values; zeros for the rest. A key whose value is no number is
+/// none itself: so is what comes of every row that sees it, and no other.
+inline void load_scales(const StoredBlock& keys, const StoredBlock& values, size_t n,
                         const AttentionScratch& scratch) {
   for (size_t i = 0; i < kKeyBlock; ++i) {
-    const size_t key = begin + i;
-    float of_key = 0.0f, of_value = 0.0f;
-    if (key < end) {
-      of_key = find_stored(a.key_pages, a.page_tokens, a.key_stride, KvFormat::q16, key).scale;
-      of_value = find_stored(a.value_pages, a.page_tokens, a.value_stride, KvFormat::q16, key).scale;
-    }
+    const float of_key = i < n ? keys.scales[i] : 0.0f, of_value = i < n ? values.scales[i] : 0.0f;
     const bool is_number = of_value == of_value;
     scratch.key_scales[i] = is_number ? of_key : of_value;
     scratch.value_scales[i] = is_number ? of_value : 0.0f;
@@ -363,17 +358,22 @@ inline void end_rows(const AttentionArguments& a, const AttentionScratch& scratc
   }
 }
 
+/// Keys and values `begin` and on of the block that begins there, up to `end`.
 template <class T>
 inline void load_block(const AttentionArguments& a, size_t begin, size_t end,
                        const AttentionScratch& scratch) {
+  const size_t n = end - begin < kKeyBlock ? end - begin : kKeyBlock;
+  const StoredBlock keys(a.key_pages, a.page_tokens, a.key_stride, a.key_format, begin);
+  const StoredBlock values(a.value_pages, a.page_tokens, a.value_stride, a.value_format, begin);
   if constexpr (T::kInIntegers) {
-    load_keys<T, KvFormat::q16>(a, begin, end, scratch.keys);
-    load_values<T, KvFormat::q16>(a, begin, end, scratch.values, scratch.value_width);
-    load_scales(a, begin, end, scratch);
+    load_keys<T, KvFormat::q16>(keys, n, a.key_dimension, scratch.keys);
+    load_values<T, KvFormat::q16>(values, n, a.value_dimension, scratch.values, scratch.value_width);
+    load_scales(keys, values, n, scratch);
   } else {
-    with_format(a.key_format, [&]<KvFormat format>() { load_keys<T, format>(a, begin, end, scratch.keys); });
+    with_format(a.key_format,
+                [&]<KvFormat format>() { load_keys<T, format>(keys, n, a.key_dimension, scratch.keys); });
     with_format(a.value_format, [&]<KvFormat format>() {
-      load_values<T, format>(a, begin, end, scratch.values, scratch.value_width);
+      load_values<T, format>(values, n, a.value_dimension, scratch.values, scratch.value_width);
     });
   }
 }

@@ -52,15 +52,27 @@ struct Stored {
   float scale;
 };
 
-/// Key (or value) number `key` of a KV head.
-inline Stored find_stored(const void* const* pages, size_t page_tokens, size_t stride, KvFormat format,
-                          size_t key) {
-  const char* page = static_cast<const char*>(pages[key / page_tokens]);
-  const size_t slot = key % page_tokens;
-  Stored stored = {page + kv_scales_bytes(format, page_tokens) + slot * stride, 0.0f};
-  if (format == KvFormat::q16) memcpy(&stored.scale, page + slot * sizeof(float), sizeof(float));
-  return stored;
-}
+/// The keys (or values) of one block, which never crosses a page: found once, as a page's number takes a
+/// division.
+struct StoredBlock {
+  const char* vectors;
+  const float* scales;  // of q16
+  size_t stride;
+
+  StoredBlock(const void* const* pages, size_t page_tokens, size_t stride_in, KvFormat format,
+              size_t first_key)
+      : stride(stride_in) {
+    const char* page = static_cast<const char*>(pages[first_key / page_tokens]);
+    const size_t slot = first_key % page_tokens;
+    vectors = page + kv_scales_bytes(format, page_tokens) + slot * stride;
+    scales = reinterpret_cast<const float*>(page) + slot;
+  }
+  /// Vector number i of the block.
+  template <KvFormat format>
+  Stored at(size_t i) const {
+    return {vectors + i * stride, format == KvFormat::q16 ? scales[i] : 0.0f};
+  }
+};
 
 /// n_bytes of `stored` from byte `begin` on, at most `most`, the rest of them zeros.
 template <size_t most>
