@@ -22,9 +22,9 @@ struct BlockMXFP4 {
 static constexpr int8_t kMxfp4Values[16] = {0, 1, 2, 3, 4, 6, 8, 12, 0, -1, -2, -3, -4, -6, -8, -12};
 
 //  0  4                          36
-//  |d4|qs 4x8 bytes, each hi4 lo4|              value = d/2 * code book[q]; low nibbles of 8 bytes: values 0
-//  to
-//                                               7 of the sixteen, high ones: 8 to 15
+//  |d4|qs 4x8 bytes, each hi4 lo4|              value = d/2 * code book[q]
+//
+//  Low nibbles of 8 bytes are values 0 to 7 of their sixteen, high ones 8 to 15.
 struct BlockNVFP4 {
   static constexpr int kValues = 64, kSubBlock = 16;
   static constexpr bool kHasMin = false;

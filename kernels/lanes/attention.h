@@ -67,8 +67,7 @@ inline void load_keys(const StoredBlock& block, size_t n, size_t dimension, floa
       Floats rows[16];
       for (size_t i = 0; i < 16; ++i) {
         const size_t key = 16 * group + i;
-        rows[i] =
-            key < n ? load_words<T, format>(block.template at<format>(key), word, dimension) : broadcast(0);
+        rows[i] = key < n ? load_words<T, format>(block.at<format>(key), word, dimension) : broadcast(0);
       }
       transpose(rows);
       for (size_t i = 0; i < 16; ++i) store(keys + (word + i) * kKeyBlock + 16 * group, rows[i]);
@@ -86,12 +85,12 @@ inline void load_values(const StoredBlock& block, size_t n, size_t dimension, fl
       memset(to, 0, width * sizeof(float));
       continue;
     }
-    const Stored first = block.template at<format>(key);
+    const Stored first = block.at<format>(key);
     if constexpr (!T::kInIntegers) {
       for (size_t d = 0; d < dimension; d += 16) store(to + d, load_stored<format>(first, d, dimension));
     } else {
       const bool is_alone = key + 1 == n;
-      const Stored second = block.template at<format>(is_alone ? key : key + 1);
+      const Stored second = block.at<format>(is_alone ? key : key + 1);
       for (size_t d = 0; d < dimension; d += 16) {
         const Ints odd = is_alone ? splat_word(0) : load_low_halves(second, d, dimension);
         store_ints(to + d, either(load_low_halves(first, d, dimension), shift_left<16>(odd)));

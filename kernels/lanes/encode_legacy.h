@@ -202,9 +202,22 @@ inline int nearest_mxfp4(float x) {
   return x < 0.0f ? number + 8 : number;
 }
 
+/// The numbers in the code book of n values under the scale d; returns the sum of squared errors, each times
+/// its weight (null: 1).
+inline float round_to_e2m1(const float* x, const float* weights, int n, float d, uint8_t* numbers) {
+  float error = 0.0f;
+  for (int j = 0; j < n; ++j) {
+    numbers[j] = static_cast<uint8_t>(nearest_mxfp4(x[j] / d));
+    const float miss = d * static_cast<float>(kMxfp4Values[numbers[j]]) - x[j];
+    error += (weights != nullptr ? weights[j] : 1.0f) * miss * miss;
+  }
+  return error;
+}
+
 void encode_MXFP4(const float* values, const float* importance, size_t n_values, void* blocks, Search) {
   for (size_t i = 0; i < n_values / 32; ++i) {
     const float* x = values + 32 * i;
+    const float* weights = importance != nullptr ? importance + 32 * i : nullptr;
     float largest = 0.0f;
     for (int j = 0; j < 32; ++j) largest = __builtin_fabsf(x[j]) > largest ? __builtin_fabsf(x[j]) : largest;
     // The exponent at which the largest value lies between 4 and 8 of the code book's 6; or one of its
@@ -217,12 +230,7 @@ void encode_MXFP4(const float* values, const float* importance, size_t n_values,
       exponent = exponent < 0 ? 0 : exponent > 254 ? 254 : exponent;
       const float d = e8m0_half_to_f32(static_cast<uint8_t>(exponent));
       uint8_t numbers[32];
-      float error = 0.0f;
-      for (int j = 0; j < 32; ++j) {
-        numbers[j] = static_cast<uint8_t>(nearest_mxfp4(x[j] / d));
-        const float miss = d * static_cast<float>(kMxfp4Values[numbers[j]]) - x[j];
-        error += (importance != nullptr ? importance[32 * i + static_cast<size_t>(j)] : 1.0f) * miss * miss;
-      }
+      const float error = round_to_e2m1(x, weights, 32, d, numbers);
       if (!(error < least)) continue;
       least = error;
       block.e = static_cast<uint8_t>(exponent);
@@ -247,6 +255,7 @@ inline int ceil_ue4m3(float x) {
 void encode_NVFP4(const float* values, const float* importance, size_t n_values, void* blocks, Search) {
   for (size_t i = 0; i < n_values / 16; ++i) {
     const float* x = values + 16 * i;
+    const float* weights = importance != nullptr ? importance + 16 * i : nullptr;
     float largest = 0.0f;
     for (int j = 0; j < 16; ++j) largest = __builtin_fabsf(x[j]) > largest ? __builtin_fabsf(x[j]) : largest;
     // The scale at which the largest value is the code book's 6, or 4, or one near these.
@@ -256,12 +265,7 @@ void encode_NVFP4(const float* values, const float* importance, size_t n_values,
     for (int code = six > 1 ? six - 1 : 1; code <= four; ++code) {
       const float d = ue4m3_half_to_f32(static_cast<uint8_t>(code));
       uint8_t numbers[16];
-      float error = 0.0f;
-      for (int j = 0; j < 16; ++j) {
-        numbers[j] = static_cast<uint8_t>(nearest_mxfp4(x[j] / d));
-        const float miss = d * static_cast<float>(kMxfp4Values[numbers[j]]) - x[j];
-        error += (importance != nullptr ? importance[16 * i + static_cast<size_t>(j)] : 1.0f) * miss * miss;
-      }
+      const float error = round_to_e2m1(x, weights, 16, d, numbers);
       if (!(error < least)) continue;
       least = error;
       best_scale = static_cast<uint8_t>(code);

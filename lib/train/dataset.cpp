@@ -13,6 +13,11 @@
 
 namespace ruvllm::train {
 
+bool Document::has_target() const {
+  const auto is_set = [](uint8_t target) { return target != 0; };
+  return is_target.size() > 1 && std::any_of(is_target.begin() + 1, is_target.end(), is_set);
+}
+
 std::vector<Document> read_documents(std::span<const std::filesystem::path> files,
                                      const text::Tokenizer& tokenizer, const ChatRenderer& render_chat,
                                      bool lines_are_steps, DataNotes& notes) {
@@ -144,8 +149,8 @@ BatchMaker::BatchMaker(std::vector<Document> documents, size_t sequence_tokens, 
   RUVLLM_ASSERT(sequence_tokens >= 2 && batch_tokens >= sequence_tokens);
   // A piece predicts each of its tokens but the first, so pieces of one document overlap by one token.
   for (const Document& document : documents) {
-    const auto is_target = [](uint8_t target) { return target != 0; };
-    const auto first_target = std::ranges::find_if(document.is_target, is_target);
+    const auto first_target =
+        std::ranges::find_if(document.is_target, [](uint8_t target) { return target != 0; });
     const auto n_before = static_cast<size_t>(first_target - document.is_target.begin());
     n_cut_prompts_ += n_before > sequence_tokens;
     for (size_t first = 0; first + 1 < document.tokens.size(); first += sequence_tokens) {
@@ -157,8 +162,7 @@ BatchMaker::BatchMaker(std::vector<Document> documents, size_t sequence_tokens, 
                          0,
                          0});
       take_steps(document, first, pieces_.back());
-      const std::span<const uint8_t> predicted = std::span(pieces_.back().is_target).subspan(1);
-      if (std::ranges::any_of(predicted, is_target) || !pieces_.back().steps.empty()) continue;
+      if (pieces_.back().has_target() || !pieces_.back().steps.empty()) continue;
       pieces_.pop_back();  // nothing to learn
       ++n_idle_pieces_;
     }

@@ -25,6 +25,9 @@ struct Document {
   std::vector<uint8_t> is_target;
   std::vector<StepMark> steps = {};           ///< of a chain of reasoning steps: their last tokens
   uint32_t answer_begin = 0, answer_end = 0;  ///< tokens of its answer; equal: none
+
+  /// Whether any token that can be predicted is to be learned; the first has nothing before it.
+  bool has_target() const;
 };
 
 /// Reads files of rows (rows.h) and plain text; where `lines_are_steps`, the lines of plain text are the

@@ -158,10 +158,7 @@ std::vector<Document> RowReader::read(const OrderedJson& json) {
       documents = conversation(row.conversation);
       break;
   }
-  std::erase_if(documents, [](const Document& document) {
-    return document.tokens.size() < 2 ||
-           std::ranges::none_of(std::span(document.is_target).subspan(1), [](uint8_t is) { return is != 0; });
-  });
+  std::erase_if(documents, [](const Document& document) { return !document.has_target(); });
   notes_.n_empty += documents.empty();
   return documents;
 }

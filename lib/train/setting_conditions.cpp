@@ -81,8 +81,7 @@ constexpr Condition kConditions[] = {
     {"--granularity", no_levels, "the uneven levels of --codebook have no steps to share"},
     {"--granularity", blocks_fit,
      "a step is shared by whole blocks of a type, of 256 values in PIQ2 and PIQ3 and 32 in others; --bits 2 "
-     "and 3 take "
-     "the blocks that fit"},
+     "and 3 take the blocks that fit"},
     {"--pi-k", has_piq, "no weight becomes PIQ2 or PIQ3 (--target, --bits 2 or 3, --tensor)"},
     {"--pi-k", no_levels, "the levels of --codebook take the place of steps of alpha * pi / K"},
     {"--incoherence", has_piq, "no weight becomes PIQ2 or PIQ3 (--target, --bits 2 or 3, --tensor)"},
@@ -94,8 +93,7 @@ constexpr Condition kConditions[] = {
     {"--lambda-reasoning", has_teacher, "a model that is new needs a --teacher"},
     {"--teacher", asks_teacher,
      "nothing is learned from a teacher: give --lambda-kd or --lambda-reasoning a weight, or let it write "
-     "with "
-     "--data-free"},
+     "with --data-free"},
     {"--kd-temperature", distils, "--lambda-kd is 0"},
     {"--reasoning", compares_states, "--lambda-reasoning is 0"},
     {"--reasoning-step", reasons, "--lambda-reasoning is 0"},

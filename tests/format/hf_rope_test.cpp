@@ -2,6 +2,7 @@
 #include "format/hf_config.h"
 
 #include "base/error.h"
+#include "format/hf_config_support.h"
 
 #include <doctest/doctest.h>
 
@@ -10,23 +11,10 @@
 #include <string>
 
 using namespace ruvllm;
+using test::base_config;
+using test::refusal;
 
 namespace {
-
-Json base_config(const std::string& model_type) {
-  return {{"model_type", model_type}, {"hidden_size", 256}, {"num_attention_heads", 4},
-          {"num_hidden_layers", 2},   {"rope_theta", 1e6},  {"max_position_embeddings", 4096}};
-}
-
-std::string refusal(const Json& config) {
-  try {
-    format::read_hf_config(config);
-  } catch (const Error& error) {
-    CHECK(error.code() == Errc::corrupt_file);
-    return error.what();
-  }
-  return "";
-}
 
 format::HfModel with_scaling(const Json& scaling, const char* model_type = "llama") {
   Json config = base_config(model_type);

@@ -2,6 +2,7 @@
 #include "format/hf_config.h"
 
 #include "base/error.h"
+#include "format/hf_config_support.h"
 #include "model/hparams.h"
 
 #include <doctest/doctest.h>
@@ -10,6 +11,7 @@
 #include <vector>
 
 using namespace ruvllm;
+using test::refusal;
 
 namespace {
 
@@ -28,16 +30,6 @@ Windows windows(const Json& config) {
   Windows found;
   for (uint32_t layer = 0; layer < h.n_layers; ++layer) found.push_back(h.window_of(layer));
   return found;
-}
-
-std::string refusal(const Json& config) {
-  try {
-    format::read_hf_config(config);
-  } catch (const Error& error) {
-    CHECK(error.code() == Errc::corrupt_file);
-    return error.what();
-  }
-  return "";
 }
 
 Json with(Json config, const char* field, const Json& value) {
